@@ -1,0 +1,12 @@
+//! Switchboard: a self-hosted presence and call-routing service.
+//!
+//! A message travels one way and changes its name at each step: **Frame** (text on a socket) →
+//! **Command** (what a peer asks) → **Event** (what a call experiences) → **Effect** (what a call wants
+//! done) → **Notice** (what a peer is told) → **Frame**. `docs/ARCHITECTURE.md` has the map and
+//! the walkthroughs.
+
+pub mod call;
+pub mod clock;
+pub mod ids;
+pub mod router;
+pub mod signal;

@@ -1,0 +1,226 @@
+//! What the edges say to the router, and the seams through which the core reaches the edges.
+//!
+//! The router knows sockets and databases only as an [`Outlet`] and a [`Ledger`], so imports go one
+//! way: the edges see these messages, the core sees no edge.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::call::Record;
+use crate::clock::Moment;
+use crate::ids::{CallId, DeviceId, SessionId, UserId};
+use crate::signal::{CallView, Command, Notice, Refusal};
+
+/// The last proof of life of one device, stored by its edge without asking anybody.
+#[derive(Debug, Default)]
+pub struct Pulse(AtomicI64);
+
+impl Pulse {
+    /// A pulse felt at `moment`.
+    pub fn at(moment: Moment) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(moment.0)))
+    }
+
+    /// Notes a proof of life.
+    pub fn beat(&self, moment: Moment) {
+        self.0.fetch_max(moment.0, Ordering::Relaxed);
+    }
+
+    /// The last proof of life.
+    pub fn last(&self) -> Moment {
+        Moment(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Why a socket is closed by the core. The edge knows the code of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Eviction {
+    /// The same device opened a new socket.
+    Replaced,
+    /// The user has as many devices as allowed.
+    TooManyDevices,
+    /// The service is going away; come back after a random wait.
+    Draining,
+    /// An administrator closed it.
+    Killed,
+}
+
+/// Where a device's notices go: a socket, or the mailbox a polling client reads.
+///
+/// Called from the actors of calls; must not block.
+pub trait Outlet: Send + Sync + 'static {
+    /// Hands a notice over. `false` when the device can no longer take any: it is gone.
+    fn deliver(&self, notice: &Notice) -> bool;
+
+    /// Opens or closes the direct way to the other device of a call. While it is open the edge may
+    /// deliver candidates of that call itself, without a mailbox in between.
+    fn set_route(&self, route: Option<Arc<Route>>);
+
+    /// Ends the connection.
+    fn evict(&self, why: Eviction);
+}
+
+/// The direct way between the two connected devices of an answered call.
+pub struct Route {
+    /// The call this way belongs to.
+    pub call: CallId,
+    /// The participant at the other end.
+    pub peer: UserId,
+    /// The other end.
+    pub outlet: Arc<dyn Outlet>,
+}
+
+/// What a device's dialect can do, as far as calls care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Capabilities {
+    /// The invitation must carry the caller's offer, so the device is rung only when it is there.
+    pub offer_in_invitation: bool,
+}
+
+/// A socket is open and authenticated.
+///
+/// Answered with an error when it may not stay.
+#[derive(actix::Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct Connect {
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's name from the token.
+    pub name: Option<String>,
+    /// Which device.
+    pub device: DeviceId,
+    /// This socket.
+    pub session: SessionId,
+    /// What its dialect can do.
+    pub capabilities: Capabilities,
+    /// Its proof of life, which the edge keeps beating.
+    pub pulse: Arc<Pulse>,
+    /// Where its notices go.
+    pub outlet: Arc<dyn Outlet>,
+}
+
+/// A socket is gone.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Disconnect {
+    /// Whose it was.
+    pub user: UserId,
+    /// Which device.
+    pub device: DeviceId,
+    /// Which socket: a successor with the same device id is not touched.
+    pub session: SessionId,
+    /// The moment of loss: when it closed, or its last proof of life if it fell silent.
+    pub since: Moment,
+    /// Whether the client closed it on purpose (1000, 1001): no linger before it shows offline.
+    pub clean: bool,
+}
+
+/// What a user says about themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Saying {
+    /// I can be called.
+    Online,
+    /// I do not want to be called.
+    Busy,
+    /// This device is going away, until its next proof of life.
+    Offline,
+}
+
+/// A user set their status.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Say {
+    /// Who.
+    pub user: UserId,
+    /// The user's name from the token.
+    pub name: Option<String>,
+    /// From which device.
+    pub device: DeviceId,
+    /// What.
+    pub saying: Saying,
+}
+
+/// A heartbeat that could not be taken without the router: the first of a device, or the first after
+/// it was gone.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Beat {
+    /// Whose.
+    pub user: UserId,
+    /// The user's name from the token.
+    pub name: Option<String>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The user the credentials name (or the one a service acts for).
+    pub user: UserId,
+    /// Their name from the token.
+    pub name: Option<String>,
+    /// The device it comes from; `None` where the dialect cannot tell, then it is found out by what
+    /// the device does next.
+    pub device: Option<DeviceId>,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The call as it stands after the command.
+    Call(CallView),
+    /// Passed on, or held until it can be.
+    Relayed,
+}
+
+/// Where the answer to a command goes. Dropping it unanswered is allowed only at shutdown.
+pub struct ReplyTo(Box<dyn FnOnce(Result<Reply, Refusal>) + Send>);
+
+impl ReplyTo {
+    /// Calls `then` with the answer.
+    pub fn new(then: impl FnOnce(Result<Reply, Refusal>) + Send + 'static) -> Self {
+        Self(Box::new(then))
+    }
+
+    /// A future for the answer.
+    pub fn channel() -> (Self, oneshot::Receiver<Result<Reply, Refusal>>) {
+        let (send, receive) = oneshot::channel();
+        (Self::new(move |answer| drop(send.send(answer))), receive)
+    }
+
+    /// Answers.
+    pub fn answer(self, answer: Result<Reply, Refusal>) {
+        (self.0)(answer);
+    }
+}
+
+/// A command of a peer.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Ask {
+    /// Who asks.
+    pub peer: Peer,
+    /// What.
+    pub command: Command,
+    /// Where the answer goes.
+    pub reply: ReplyTo,
+}
+
+/// The record could not be written in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwritten;
+
+/// Resolves when what was handed to the [`Ledger`] is committed, or will not be in time.
+pub type Receipt = oneshot::Receiver<Result<(), Unwritten>>;
+
+/// Where records are written. Ordered: what is handed over first is written first.
+pub trait Ledger: Send + Sync + 'static {
+    /// Opens the record of a new call. If the receipt says [`Unwritten`], the ledger sees to it that
+    /// no row of this call remains.
+    fn open(&self, record: Record) -> Receipt;
+
+    /// Writes the next state of a call. If the receipt says [`Unwritten`], the ledger keeps it and
+    /// writes it when the database is back.
+    fn update(&self, record: Record) -> Receipt;
+}

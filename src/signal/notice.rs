@@ -1,0 +1,171 @@
+//! What a peer is told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CallId, ConversationId, UserId};
+use crate::signal::{CallType, DescriptionKind, Extra, Payload, Phase, Reason};
+
+/// How a device's part in a call closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closing {
+    /// To the caller: the callee said no, is busy or is offline (the reason tells which).
+    Declined,
+    /// To a callee whose device rang: it stops ringing because the call is over.
+    Cancelled,
+    /// To a participant: the call it was in, or was making, is over.
+    Ended,
+    /// To a callee's other devices: one of them answered.
+    AnsweredElsewhere,
+    /// To a callee's other devices: one of them declined.
+    DeclinedElsewhere,
+}
+
+/// An invitation as it reaches a callee's device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The call.
+    pub call: CallId,
+    /// Who calls.
+    pub from: UserId,
+    /// The caller's name, if known.
+    pub name: Option<String>,
+    /// Voice or video.
+    pub call_type: CallType,
+    /// The conversation it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// The caller's offer, if it is there.
+    pub offer: Option<Payload>,
+    /// How long it still rings, in milliseconds.
+    pub expires_in_ms: u64,
+    /// Fields passed through from the caller.
+    pub extra: Extra,
+}
+
+/// A message to one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Somebody calls.
+    Incoming(Incoming),
+    /// To the caller's device: that many devices ring.
+    Ringing {
+        /// The call.
+        call: CallId,
+        /// The callee.
+        user: UserId,
+        /// How many of the callee's devices were alerted.
+        devices: usize,
+    },
+    /// To the caller's device: a callee joined. The answer itself follows as a description.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// Who joined.
+        by: UserId,
+    },
+    /// An offer or an answer from another participant.
+    Description {
+        /// The call.
+        call: CallId,
+        /// Who sent it.
+        from: UserId,
+        /// Offer or answer.
+        kind: DescriptionKind,
+        /// The description as sent.
+        payload: Payload,
+        /// Fields passed through.
+        extra: Extra,
+    },
+    /// An ICE candidate from another participant.
+    Candidate {
+        /// The call.
+        call: CallId,
+        /// Who sent it.
+        from: UserId,
+        /// The candidate as sent.
+        payload: Payload,
+        /// Fields passed through.
+        extra: Extra,
+    },
+    /// This device's part in the call is over. Exactly one per device that rang or took part.
+    Closed {
+        /// The call, absent where the attempt never became one.
+        call: Option<CallId>,
+        /// The other side.
+        peer: UserId,
+        /// How it closes for this device.
+        closing: Closing,
+        /// Why the call, or this device's part in it, ended.
+        reason: Option<Reason>,
+        /// Voice or video.
+        call_type: CallType,
+        /// How long the participants were connected, in whole seconds.
+        duration_seconds: i64,
+    },
+    /// The other participant's device is gone; the call waits for it.
+    PeerReconnecting {
+        /// The call.
+        call: CallId,
+        /// Who is gone.
+        user: UserId,
+        /// How long the call waits, in milliseconds.
+        grace_ms: u64,
+    },
+    /// The other participant is back.
+    PeerResumed {
+        /// The call.
+        call: CallId,
+        /// Who is back.
+        user: UserId,
+    },
+    /// A further participant joined a group call.
+    PeerJoined {
+        /// The call.
+        call: CallId,
+        /// Who joined.
+        user: UserId,
+    },
+    /// A participant left a group call that goes on.
+    PeerLeft {
+        /// The call.
+        call: CallId,
+        /// Who left.
+        user: UserId,
+        /// Why, as for a call.
+        reason: Reason,
+    },
+    /// A call was missed without ever ringing here (busy) or rang out.
+    Missed {
+        /// The call.
+        call: CallId,
+        /// Who called.
+        from: UserId,
+        /// The caller's name, if known.
+        name: Option<String>,
+        /// Voice or video.
+        call_type: CallType,
+        /// Why it was missed.
+        reason: Reason,
+    },
+}
+
+/// A call as its participants may see it: the answer to a command about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallView {
+    /// The call.
+    pub id: CallId,
+    /// Who made it.
+    pub caller: UserId,
+    /// Who was called.
+    pub callees: Vec<UserId>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why it ended, once it has.
+    pub reason: Option<Reason>,
+    /// Voice or video.
+    pub call_type: CallType,
+    /// The conversation it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// Seconds between answer and end; 0 unless answered and ended.
+    pub duration_seconds: i64,
+}

@@ -8,5 +8,6 @@
 pub mod call;
 pub mod clock;
 pub mod ids;
+pub mod presence;
 pub mod router;
 pub mod signal;

@@ -4,35 +4,15 @@
 //! way: the edges see these messages, the core sees no edge.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::oneshot;
 
 use crate::call::Record;
 use crate::clock::Moment;
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
+pub use crate::presence::{Pulse, Saying};
+pub use crate::signal::Capabilities;
 use crate::signal::{CallView, Command, Notice, Refusal};
-
-/// The last proof of life of one device, stored by its edge without asking anybody.
-#[derive(Debug, Default)]
-pub struct Pulse(AtomicI64);
-
-impl Pulse {
-    /// A pulse felt at `moment`.
-    pub fn at(moment: Moment) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(moment.0)))
-    }
-
-    /// Notes a proof of life.
-    pub fn beat(&self, moment: Moment) {
-        self.0.fetch_max(moment.0, Ordering::Relaxed);
-    }
-
-    /// The last proof of life.
-    pub fn last(&self) -> Moment {
-        Moment(self.0.load(Ordering::Relaxed))
-    }
-}
 
 /// Why a socket is closed by the core. The edge knows the code of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,13 +52,6 @@ pub struct Route {
     pub outlet: Arc<dyn Outlet>,
 }
 
-/// What a device's dialect can do, as far as calls care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Capabilities {
-    /// The invitation must carry the caller's offer, so the device is rung only when it is there.
-    pub offer_in_invitation: bool,
-}
-
 /// A socket is open and authenticated.
 ///
 /// Answered with an error when it may not stay.
@@ -115,17 +88,6 @@ pub struct Disconnect {
     pub since: Moment,
     /// Whether the client closed it on purpose (1000, 1001): no linger before it shows offline.
     pub clean: bool,
-}
-
-/// What a user says about themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Saying {
-    /// I can be called.
-    Online,
-    /// I do not want to be called.
-    Busy,
-    /// This device is going away, until its next proof of life.
-    Offline,
 }
 
 /// A user set their status.

@@ -45,6 +45,13 @@ impl CallType {
     }
 }
 
+/// What a device's dialect can do, as far as calls care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// The invitation must carry the caller's offer, so the device is rung only when it is there.
+    pub offer_in_invitation: bool,
+}
+
 /// Which half of a WebRTC negotiation a description is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,0 +1,234 @@
+//! One participant's part in a call, and the devices it may take part with.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceId, UserId};
+use crate::signal::{Capabilities, Closing, Extra, Payload, Reason};
+
+use super::record::Role;
+
+/// A device that is there, and what its dialect can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Which.
+    pub device: DeviceId,
+    /// What it can do.
+    pub capabilities: Capabilities,
+}
+
+/// How a callee stands at the instant of the invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Can be rung, on these devices.
+    Free(Vec<Reach>),
+    /// Engaged in another call, or said busy.
+    Busy,
+    /// Has no fresh device.
+    Offline,
+}
+
+/// Why a callee never joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Absence {
+    /// It rang until the timer ran out.
+    NoAnswer,
+    /// Engaged elsewhere, or said busy.
+    Busy,
+    /// No device could be reached.
+    Offline,
+    /// The caller gave up first.
+    Cancelled,
+}
+
+/// Where a participant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LegState {
+    /// Reserved, no device alerted yet.
+    Invited,
+    /// At least one device rings.
+    Ringing,
+    /// Takes part. The caller does from the start.
+    Joined,
+    /// Took part; its device is gone and the call waits for it.
+    Lost,
+    /// Took part and no longer does, for this reason.
+    Left(Reason),
+    /// Said no.
+    Declined,
+    /// Never joined.
+    Missed(Absence),
+    /// Could not be set up.
+    Failed,
+}
+
+impl LegState {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Ringing => "ringing",
+            Self::Joined => "joined",
+            Self::Lost => "lost",
+            Self::Left(_) => "left",
+            Self::Declined => "declined",
+            Self::Missed(_) => "missed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// How it ended for this participant; `None` while it lasts.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Invited | Self::Ringing | Self::Joined | Self::Lost => None,
+            Self::Left(reason) => Some(reason),
+            Self::Declined => Some(Reason::Declined),
+            Self::Missed(Absence::NoAnswer) => Some(Reason::NoAnswer),
+            Self::Missed(Absence::Busy) => Some(Reason::Busy),
+            Self::Missed(Absence::Offline) => Some(Reason::Offline),
+            Self::Missed(Absence::Cancelled) => Some(Reason::Cancelled),
+            Self::Failed => Some(Reason::Failed),
+        }
+    }
+
+    /// Invited or ringing: may still join.
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::Invited | Self::Ringing)
+    }
+
+    /// Takes part, be its device there or waited for.
+    pub fn is_in(self) -> bool {
+        matches!(self, Self::Joined | Self::Lost)
+    }
+
+    /// Neither pending nor taking part. Final.
+    pub fn is_over(self) -> bool {
+        !self.is_pending() && !self.is_in()
+    }
+}
+
+/// A message held for a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Held {
+    /// An offer or an answer.
+    Description(crate::signal::DescriptionKind, Payload, Extra),
+    /// A candidate.
+    Candidate(Payload, Extra),
+}
+
+/// A device of a participant, as the call knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LegDevice {
+    pub id: DeviceId,
+    pub capabilities: Capabilities,
+    /// Whether it is connected. Nobody is, right after a restart.
+    pub present: bool,
+    /// Whether it was shown the invitation, and so is owed exactly one closing message.
+    pub alerted: bool,
+    /// Whether it has been sent the caller's offer.
+    pub offered: bool,
+    /// How its part closed: told to it, done by itself, or owed to it.
+    pub closing: Option<(Closing, Reason)>,
+    /// Whether it has yet to be told, when it comes back.
+    pub owed: bool,
+}
+
+impl LegDevice {
+    pub fn new(reach: &Reach) -> Self {
+        Self {
+            id: reach.device.clone(),
+            capabilities: reach.capabilities,
+            present: true,
+            alerted: false,
+            offered: false,
+            closing: None,
+            owed: false,
+        }
+    }
+}
+
+/// When a participant's last device went, and until when the call waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gone {
+    pub since: Duration,
+    pub until: Duration,
+}
+
+/// One participant's part in a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    pub(super) user: UserId,
+    pub(super) role: Role,
+    pub(super) state: LegState,
+    /// The device it takes part with, once that is known.
+    pub(super) device: Option<DeviceId>,
+    pub(super) devices: Vec<LegDevice>,
+    pub(super) joined_at: Option<Duration>,
+    pub(super) left_at: Option<Duration>,
+    pub(super) ring_until: Duration,
+    pub(super) gone: Option<Gone>,
+    /// The caller's candidates for this callee until it joins, for devices alerted later.
+    pub(super) early: VecDeque<(Payload, Extra)>,
+    /// Messages for this participant: early ones of a sender that has not described itself yet, and
+    /// whatever comes while it is lost.
+    pub(super) inbox: VecDeque<(UserId, Held)>,
+    /// To whom this participant has sent a description.
+    pub(super) described_to: Vec<UserId>,
+}
+
+impl Leg {
+    pub(super) fn new(user: UserId, role: Role, state: LegState, reaches: &[Reach], ring_until: Duration) -> Self {
+        Self {
+            user,
+            role,
+            state,
+            device: None,
+            devices: reaches.iter().map(LegDevice::new).collect(),
+            joined_at: None,
+            left_at: None,
+            ring_until,
+            gone: None,
+            early: VecDeque::new(),
+            inbox: VecDeque::new(),
+            described_to: Vec::new(),
+        }
+    }
+
+    /// Who.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Where this participant stands.
+    pub fn state(&self) -> LegState {
+        self.state
+    }
+
+    /// Which side of the invitation.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The device it takes part with, once known.
+    pub fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    pub(super) fn find(&mut self, device: &DeviceId) -> Option<&mut LegDevice> {
+        self.devices.iter_mut().find(|known| known.id == *device)
+    }
+
+    pub(super) fn is_present(&self, device: &DeviceId) -> bool {
+        self.devices.iter().any(|known| known.id == *device && known.present)
+    }
+
+    /// Whether the device this leg takes part with is there (any device, while that is unknown).
+    pub(super) fn is_reachable(&self) -> bool {
+        match &self.device {
+            Some(device) => self.is_present(device),
+            None => self.devices.iter().any(|known| known.present),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The machine itself: how a call starts, what each event leads to, and when it must be asked again.
+//!
+//! All times inside a call are distances from its start, taken from the monotonic clock, so that wall
+//! clock jumps neither stretch nor shrink it and a stored call can be taken up by another process.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Moment, Now, Timestamp};
+use crate::ids::{CallId, ConversationId, UserId};
+use crate::signal::{CallType, Closing, Extra, Notice, Payload, Phase, Reason, Refusal};
+
+use super::event::{Effect, Event, Start, Target};
+use super::leg::{Absence, Leg, LegState, Standing};
+use super::record::{Role, TraceEntry};
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long a callee rings.
+    pub ring_timeout: Duration,
+    /// How long a call waits for the caller's offer while nobody can be rung without it.
+    pub offer_timeout: Duration,
+    /// How long an unanswered call goes on without any device of its caller.
+    pub caller_grace: Duration,
+    /// How long an answered call waits for a lost participant.
+    pub reconnect_grace: Duration,
+    /// The same after a restart of the service.
+    pub restart_grace: Duration,
+    /// The most participants of one call.
+    pub max_participants: usize,
+    /// How many messages are held for one participant.
+    pub held: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ring_timeout: Duration::from_secs(30),
+            offer_timeout: Duration::from_secs(15),
+            caller_grace: Duration::from_secs(10),
+            reconnect_grace: Duration::from_secs(30),
+            restart_grace: Duration::from_secs(60),
+            max_participants: 8,
+            held: 64,
+        }
+    }
+}
+
+/// A call and everything known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    pub(super) id: CallId,
+    pub(super) caller_name: Option<String>,
+    pub(super) call_type: CallType,
+    pub(super) conversation: Option<ConversationId>,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) extra: Extra,
+    pub(super) group: bool,
+    pub(super) phase: Phase,
+    pub(super) reason: Option<Reason>,
+    pub(super) ended_by: Option<UserId>,
+    pub(super) started_at: Timestamp,
+    /// The start on this process's monotonic axis; found again when the call is loaded.
+    #[serde(skip)]
+    pub(super) origin: Moment,
+    /// The latest time seen, so that time never runs backwards across a restart.
+    pub(super) latest: Duration,
+    pub(super) answered_at: Option<Duration>,
+    pub(super) ended_at: Option<Duration>,
+    pub(super) offer_until: Duration,
+    pub(super) offer: Option<Payload>,
+    /// The caller first.
+    pub(super) legs: Vec<Leg>,
+    pub(super) last_seq: i32,
+    /// Trace entries no record has taken yet.
+    #[serde(skip)]
+    pub(super) untold: Vec<TraceEntry>,
+}
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Nobody can be rung because the offer never came.
+    NoOffer,
+    /// A callee rang long enough.
+    RungOut(usize),
+    /// The caller went away before an answer and did not come back.
+    CallerGone,
+    /// A lost participant did not come back.
+    GraceOver(usize),
+}
+
+impl Call {
+    /// Starts a call that admission let through. It may be over at once: then its record says why.
+    pub fn start(start: Start, now: Now, rules: &Rules) -> (Self, Vec<Effect>) {
+        let Start { id, caller, caller_name, caller_device, caller_devices, callees, invite } = start;
+        let mut caller_leg = Leg::new(caller, Role::Caller, LegState::Joined, &caller_devices, Duration::ZERO);
+        caller_leg.joined_at = Some(Duration::ZERO);
+        caller_leg.device = caller_device;
+        if invite.offer.is_some() {
+            caller_leg.described_to = callees.iter().map(|(user, _)| user.clone()).collect();
+        }
+        let group = callees.len() > 1;
+        let mut legs = vec![caller_leg];
+        for (user, standing) in callees {
+            legs.push(callee_leg(user, standing, Duration::ZERO, rules));
+        }
+        let mut call = Self {
+            id,
+            caller_name: caller_name.or(invite.name),
+            call_type: invite.call_type,
+            conversation: invite.conversation,
+            idempotency_key: invite.idempotency_key,
+            extra: invite.extra,
+            group,
+            phase: Phase::Initiated,
+            reason: None,
+            ended_by: None,
+            started_at: now.wall,
+            origin: now.tick,
+            latest: Duration::ZERO,
+            answered_at: None,
+            ended_at: None,
+            offer_until: rules.offer_timeout,
+            offer: invite.offer,
+            legs,
+            last_seq: 0,
+            untold: Vec::new(),
+        };
+        let mut out = Vec::new();
+        let caller = call.legs[0].user.clone();
+        call.trace("initiated", Some(caller), None);
+        out.push(Effect::Record);
+        for leg in 1..call.legs.len() {
+            if call.legs[leg].state.is_over() {
+                call.tell_missed(leg, &mut out);
+            } else {
+                call.alert_all(leg, &mut out);
+            }
+        }
+        if !call.legs.iter().skip(1).any(|leg| leg.state.is_pending()) {
+            let reason = call.unanswered_reason();
+            call.end(reason, None, Duration::ZERO, &mut out);
+        } else if !call.legs[0].is_reachable() {
+            call.caller_gone(Duration::ZERO, rules);
+        }
+        (call, out)
+    }
+
+    /// Takes an event. Either everything it leads to happens, or it is refused and nothing does.
+    pub fn apply(&mut self, event: Event, now: Now, rules: &Rules) -> Result<Vec<Effect>, Refusal> {
+        self.latest = self.latest.max(now.tick - self.origin);
+        let mut out = Vec::new();
+        match event {
+            Event::Accept { user, device, answer } => self.accept(&user, device, answer, rules, &mut out)?,
+            Event::Decline { user, device } => self.decline(&user, device, &mut out)?,
+            Event::HangUp { user, device } => self.hang_up(&user, device, &mut out)?,
+            Event::Describe { user, device, to, kind, payload, extra } => {
+                self.describe(&user, device, to, kind, (payload, extra), rules, &mut out)?;
+            }
+            Event::Candidate { user, to, payload, extra } => {
+                self.candidate(&user, to, (payload, extra), rules, &mut out)?;
+            }
+            Event::Redial { device, offer } => self.redial(device, offer, &mut out)?,
+            Event::Glare { user, device, accept } => self.glare(&user, device, accept, rules, &mut out)?,
+            Event::Reload { user, device } => self.reload(&user, device, &mut out)?,
+            Event::Invite { by, user, standing } => self.bring_in(&by, user, standing, rules, &mut out)?,
+            Event::DeviceBack { user, reach } => self.device_back(&user, &reach, &mut out),
+            Event::DeviceLost { user, device, since } => {
+                let since = (since - self.origin).min(self.latest);
+                self.device_lost(&user, &device, since, rules, &mut out);
+            }
+            Event::Undelivered { user, device } => self.undelivered(&user, &device),
+            Event::Restarted { seen } => self.restarted(&seen, rules, &mut out),
+            Event::Kill { by } => self.kill(by, &mut out)?,
+            Event::Deadline => {}
+        }
+        self.pass_deadlines(&mut out);
+        Ok(out)
+    }
+
+    /// When [`Event::Deadline`] must be applied at the latest; `None` when nothing is waited for.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.due().map(|(at, _)| self.origin + at)
+    }
+
+    fn due(&self) -> Option<(Duration, Due)> {
+        if self.phase == Phase::Ended {
+            return None;
+        }
+        let unanswered = self.phase != Phase::Answered;
+        let mut next: Option<(Duration, Due)> = None;
+        let mut consider = |at: Duration, due: Due| {
+            if next.is_none_or(|(earliest, _)| at < earliest) {
+                next = Some((at, due));
+            }
+        };
+        if self.phase == Phase::Initiated && self.awaits_offer() {
+            consider(self.offer_until, Due::NoOffer);
+        }
+        for (index, leg) in self.legs.iter().enumerate() {
+            if leg.state.is_pending() {
+                consider(leg.ring_until, Due::RungOut(index));
+            }
+            match leg.gone {
+                Some(gone) if leg.state == LegState::Lost => consider(gone.until, Due::GraceOver(index)),
+                Some(gone) if unanswered && leg.role == Role::Caller => consider(gone.until, Due::CallerGone),
+                Some(_) | None => {}
+            }
+        }
+        next
+    }
+
+    fn pass_deadlines(&mut self, out: &mut Vec<Effect>) {
+        while let Some((at, due)) = self.due() {
+            if at > self.latest {
+                return;
+            }
+            match due {
+                Due::NoOffer => self.end(Reason::Failed, None, self.latest, out),
+                Due::RungOut(leg) => self.rung_out(leg, out),
+                Due::CallerGone => self.end(Reason::Cancelled, None, self.latest, out),
+                Due::GraceOver(leg) => self.grace_over(leg, out),
+            }
+        }
+    }
+
+    fn rung_out(&mut self, leg: usize, out: &mut Vec<Effect>) {
+        self.legs[leg].state = LegState::Missed(Absence::NoAnswer);
+        self.legs[leg].left_at = Some(self.latest);
+        if self.conclude(Reason::NoAnswer, None, self.latest, out) {
+            self.tell_missed(leg, out);
+        } else {
+            let user = self.legs[leg].user.clone();
+            self.trace("missed", Some(user), Some(Reason::NoAnswer.as_str()));
+            out.push(Effect::Record);
+            self.close_leg(leg, Closing::Cancelled, Reason::NoAnswer, None, out);
+            self.leg_left(leg, Reason::NoAnswer, out);
+        }
+    }
+
+    fn grace_over(&mut self, leg: usize, out: &mut Vec<Effect>) {
+        let since = self.legs[leg].gone.map_or(self.latest, |gone| gone.since);
+        self.legs[leg].state = LegState::Left(Reason::Dropped);
+        self.legs[leg].left_at = Some(since);
+        if !self.conclude(Reason::Dropped, None, since, out) {
+            let user = self.legs[leg].user.clone();
+            self.trace("dropped", Some(user), None);
+            out.push(Effect::Record);
+            self.close_leg(leg, Closing::Ended, Reason::Dropped, None, out);
+            self.leg_left(leg, Reason::Dropped, out);
+        }
+    }
+
+    /// Whether the call is about more than two. Group calls need no offer in the invitation: each
+    /// pair negotiates for itself.
+    pub fn is_group(&self) -> bool {
+        self.group
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Its id.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// Every participant, the caller first.
+    pub fn legs(&self) -> &[Leg] {
+        &self.legs
+    }
+
+    pub(super) fn leg_of(&self, user: &UserId) -> Result<usize, Refusal> {
+        self.legs.iter().position(|leg| leg.user == *user).ok_or(Refusal::NotFound("call"))
+    }
+
+    pub(super) fn trace(&mut self, what: &str, who: Option<UserId>, detail: Option<&str>) {
+        self.last_seq += 1;
+        self.untold.push(TraceEntry {
+            seq: self.last_seq,
+            at: self.wall(self.latest),
+            what: what.to_owned(),
+            who,
+            detail: detail.map(str::to_owned),
+        });
+    }
+
+    pub(super) fn wall(&self, at: Duration) -> Timestamp {
+        self.started_at + chrono::Duration::from_std(at).unwrap_or(chrono::Duration::MAX)
+    }
+
+    pub(super) fn tell(user: &UserId, device: &crate::ids::DeviceId, notice: Notice, out: &mut Vec<Effect>) {
+        out.push(Effect::Tell { user: user.clone(), target: Target::Device(device.clone()), notice });
+    }
+
+    fn awaits_offer(&self) -> bool {
+        !self.group && self.offer.is_none()
+    }
+}
+
+/// The leg of somebody invited `at` that time into the call.
+pub(super) fn callee_leg(user: UserId, standing: Standing, at: Duration, rules: &Rules) -> Leg {
+    let (state, reaches) = match standing {
+        Standing::Free(reaches) => (LegState::Invited, reaches),
+        Standing::Busy => (LegState::Missed(Absence::Busy), Vec::new()),
+        Standing::Offline => (LegState::Missed(Absence::Offline), Vec::new()),
+    };
+    let mut leg = Leg::new(user, Role::Callee, state, &reaches, at + rules.ring_timeout);
+    leg.left_at = leg.state.is_over().then_some(at);
+    leg
+}

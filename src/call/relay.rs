@@ -1,0 +1,323 @@
+//! Offers, answers and candidates: who gets them, and what is held until it can be delivered.
+//!
+//! Payloads are never read. What a participant sends before it described itself to the other side is
+//! held and delivered after its description, in order; so is what is sent to a lost participant.
+
+use crate::ids::{DeviceId, UserId};
+use crate::signal::{DescriptionKind, Extra, Incoming, Notice, Payload, Phase, Refusal};
+
+use super::event::Effect;
+use super::leg::{Held, LegState};
+use super::machine::{Call, Rules};
+use super::record::Role;
+
+impl Call {
+    #[expect(clippy::too_many_arguments, reason = "one per field of the event")]
+    pub(super) fn describe(
+        &mut self,
+        user: &UserId,
+        device: Option<DeviceId>,
+        to: Option<UserId>,
+        kind: DescriptionKind,
+        description: (Payload, Extra),
+        rules: &Rules,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let from = self.leg_of(user)?;
+        self.refuse_if_over(from)?;
+        let unanswered = self.phase != Phase::Answered;
+        match (self.legs[from].role, kind) {
+            (Role::Caller, DescriptionKind::Offer) if unanswered => {
+                if device.is_some() && self.legs[0].device.is_none() {
+                    self.legs[0].device = device;
+                }
+                if self.offer.as_ref() != Some(&description.0) {
+                    self.set_offer(description, out);
+                }
+                return Ok(());
+            }
+            (Role::Caller, DescriptionKind::Answer) if unanswered => {
+                return Err(Refusal::OutOfTurn("nobody has answered this call yet"));
+            }
+            // A device that answers has accepted.
+            (Role::Callee, DescriptionKind::Answer) if self.legs[from].state.is_pending() => {
+                return self.accept(user, device, Some(description), rules, out);
+            }
+            (Role::Callee, DescriptionKind::Offer) if self.legs[from].state.is_pending() => {
+                return Err(Refusal::OutOfTurn("answer the call before sending an offer"));
+            }
+            (Role::Caller | Role::Callee, DescriptionKind::Offer | DescriptionKind::Answer) => {}
+        }
+        self.take_device(from, device.as_ref(), out)?;
+        let to = self.other(from, to)?;
+        self.pass_description(from, to, kind, description, out);
+        Ok(())
+    }
+
+    /// Delivers a description, then what its sender had sent too early.
+    pub(super) fn pass_description(
+        &mut self,
+        from: usize,
+        to: usize,
+        kind: DescriptionKind,
+        (payload, extra): (Payload, Extra),
+        out: &mut Vec<Effect>,
+    ) {
+        let sender = self.legs[from].user.clone();
+        let receiver = self.legs[to].user.clone();
+        if self.legs[to].state == LegState::Lost {
+            // Behind what is already held for it, so that order is kept; instead of an older one of
+            // the same kind, so that a lost participant's inbox stays bounded.
+            let inbox = &mut self.legs[to].inbox;
+            inbox.retain(|(from, held)| {
+                *from != sender || !matches!(held, Held::Description(older, ..) if *older == kind)
+            });
+            inbox.push_back((sender, Held::Description(kind, payload, extra)));
+            self.note_described(from, receiver);
+            return;
+        }
+        let notice = Notice::Description { call: self.id, from: sender.clone(), kind, payload, extra };
+        self.tell_leg(to, &notice, out);
+        self.note_described(from, receiver);
+        self.empty_inbox(to, Some(&sender), out);
+    }
+
+    fn note_described(&mut self, from: usize, receiver: UserId) {
+        if !self.legs[from].described_to.contains(&receiver) {
+            self.legs[from].described_to.push(receiver);
+        }
+    }
+
+    pub(super) fn candidate(
+        &mut self,
+        user: &UserId,
+        to: Option<UserId>,
+        (payload, extra): (Payload, Extra),
+        rules: &Rules,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let from = self.leg_of(user)?;
+        self.refuse_if_over(from)?;
+        let to = self.other(from, to)?;
+        self.refuse_if_over(to)?;
+        if self.legs[to].state.is_pending() {
+            let leg = &mut self.legs[to];
+            if leg.early.len() >= rules.held {
+                return Err(Refusal::TooManyCandidates);
+            }
+            leg.early.push_back((payload.clone(), extra.clone()));
+            let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
+            for device in &self.legs[to].devices {
+                if device.offered && device.present && device.closing.is_none() {
+                    Self::tell(&self.legs[to].user, &device.id, notice.clone(), out);
+                }
+            }
+            return Ok(());
+        }
+        let described = self.legs[from].described_to.contains(&self.legs[to].user);
+        if described && self.legs[to].state == LegState::Joined {
+            let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
+            self.tell_leg(to, &notice, out);
+            Ok(())
+        } else {
+            self.hold(to, user.clone(), Held::Candidate(payload, extra), rules)
+        }
+    }
+
+    fn hold(&mut self, to: usize, from: UserId, held: Held, rules: &Rules) -> Result<(), Refusal> {
+        let inbox = &mut self.legs[to].inbox;
+        if inbox.len() >= rules.held {
+            return Err(Refusal::TooManyCandidates);
+        }
+        inbox.push_back((from, held));
+        Ok(())
+    }
+
+    /// Delivers what is held for a participant and may be delivered now: all of it, or what one sender
+    /// sent.
+    pub(super) fn empty_inbox(&mut self, to: usize, only: Option<&UserId>, out: &mut Vec<Effect>) {
+        if self.legs[to].state != LegState::Joined {
+            return;
+        }
+        let receiver = self.legs[to].user.clone();
+        for (from, held) in std::mem::take(&mut self.legs[to].inbox) {
+            let described = self.legs.iter().any(|leg| leg.user == from && leg.described_to.contains(&receiver));
+            let wanted = only.is_none_or(|only| *only == from);
+            let notice = match held {
+                held @ Held::Candidate(..) if !described || !wanted => {
+                    self.legs[to].inbox.push_back((from, held));
+                    continue;
+                }
+                Held::Candidate(payload, extra) => Notice::Candidate { call: self.id, from, payload, extra },
+                Held::Description(kind, payload, extra) => {
+                    Notice::Description { call: self.id, from, kind, payload, extra }
+                }
+            };
+            self.tell_leg(to, &notice, out);
+        }
+    }
+
+    /// The caller's first offer, or one that replaces it before anybody answered.
+    pub(super) fn set_offer(&mut self, (offer, extra): (Payload, Extra), out: &mut Vec<Effect>) {
+        self.offer = Some(offer);
+        if !extra.is_empty() {
+            self.extra = extra;
+        }
+        self.legs[0].described_to = self.legs.iter().skip(1).map(|leg| leg.user.clone()).collect();
+        let replaced = self.legs.iter().any(|leg| leg.devices.iter().any(|device| device.offered));
+        self.trace(if replaced { "offer_replaced" } else { "offer" }, Some(self.legs[0].user.clone()), None);
+        out.push(Effect::Record);
+        for leg in 1..self.legs.len() {
+            if !self.legs[leg].state.is_pending() {
+                continue;
+            }
+            if replaced {
+                // They belong to the offer that is gone.
+                self.legs[leg].early.clear();
+            }
+            let devices: Vec<DeviceId> = self.legs[leg].devices.iter().map(|device| device.id.clone()).collect();
+            for device in devices {
+                let Some(known) = self.legs[leg].find(&device) else { continue };
+                if known.alerted && !known.capabilities.offer_in_invitation {
+                    self.send_offer(leg, &device, out);
+                } else {
+                    self.alert(leg, &device, out);
+                }
+            }
+        }
+    }
+
+    /// Rings every device of a callee that can be rung.
+    pub(super) fn alert_all(&mut self, leg: usize, out: &mut Vec<Effect>) {
+        let devices: Vec<DeviceId> = self.legs[leg].devices.iter().map(|device| device.id.clone()).collect();
+        for device in devices {
+            self.alert(leg, &device, out);
+        }
+    }
+
+    /// Shows a device the invitation, if it is there and has what it needs to ring.
+    pub(super) fn alert(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
+        let group = self.group;
+        let offer = self.offer.clone();
+        let remaining = self.legs[leg].ring_until.saturating_sub(self.latest);
+        let Some(known) = self.legs[leg].find(device) else { return };
+        if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
+            return;
+        }
+        known.alerted = true;
+        known.offered = offer.is_some();
+        let known_capabilities = known.capabilities;
+        let user = self.legs[leg].user.clone();
+        let newly = self.legs[leg].state == LegState::Invited;
+        if newly {
+            self.legs[leg].state = LegState::Ringing;
+            if self.phase == Phase::Initiated {
+                self.phase = Phase::Ringing;
+            }
+            self.trace("ringing", Some(user.clone()), None);
+            out.push(Effect::Record);
+        }
+        let in_invitation = known_capabilities.offer_in_invitation;
+        let incoming = Incoming {
+            call: self.id,
+            from: self.legs[0].user.clone(),
+            name: self.caller_name.clone(),
+            call_type: self.call_type,
+            conversation: self.conversation.clone(),
+            offer: offer.clone().filter(|_| in_invitation),
+            expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+            extra: self.extra.clone(),
+        };
+        Self::tell(&user, device, Notice::Incoming(incoming), out);
+        if in_invitation {
+            self.send_early(leg, device, out);
+        } else {
+            self.send_offer(leg, device, out);
+        }
+        if newly {
+            let devices = self.legs[leg].devices.iter().filter(|device| device.present).count();
+            self.tell_leg(0, &Notice::Ringing { call: self.id, user, devices }, out);
+        }
+    }
+
+    /// Sends the offer to the device a participant joined with, if it rang without it.
+    pub(super) fn offer_to(&mut self, leg: usize, out: &mut Vec<Effect>) {
+        let Some(device) = self.legs[leg].device.clone() else { return };
+        if self.legs[leg].find(&device).is_some_and(|known| !known.offered) {
+            self.send_offer(leg, &device, out);
+        }
+    }
+
+    fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
+        let Some(payload) = self.offer.clone() else { return };
+        let (call, from) = (self.id, self.legs[0].user.clone());
+        let extra = Extra::new();
+        let Some(known) = self.legs[leg].find(device) else { return };
+        known.offered = true;
+        let notice = Notice::Description { call, from, kind: DescriptionKind::Offer, payload, extra };
+        Self::tell(&self.legs[leg].user, device, notice, out);
+        self.send_early(leg, device, out);
+    }
+
+    fn send_early(&self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
+        let leg = &self.legs[leg];
+        if !leg.devices.iter().any(|known| known.id == *device && known.offered) {
+            return;
+        }
+        for (payload, extra) in leg.early.iter().cloned() {
+            let from = self.legs[0].user.clone();
+            Self::tell(&leg.user, device, Notice::Candidate { call: self.id, from, payload, extra }, out);
+        }
+    }
+
+    /// Tells a participant: the device it takes part with, or all that may be it.
+    pub(super) fn tell_leg(&self, leg: usize, notice: &Notice, out: &mut Vec<Effect>) {
+        let leg = &self.legs[leg];
+        for device in &leg.devices {
+            let meant = match (&leg.device, leg.role) {
+                (Some(known), _) => *known == device.id,
+                (None, Role::Caller) => true,
+                (None, Role::Callee) => device.alerted && device.closing.is_none(),
+            };
+            if meant && device.present {
+                Self::tell(&leg.user, &device.id, notice.clone(), out);
+            }
+        }
+    }
+
+    /// The participant a message of `from` is for.
+    fn other(&self, from: usize, to: Option<UserId>) -> Result<usize, Refusal> {
+        match to {
+            Some(user) => match self.legs.iter().position(|leg| leg.user == user) {
+                Some(leg) if leg != from => Ok(leg),
+                Some(_) => Err(Refusal::Invalid("a message cannot be for its own sender".into())),
+                None => Err(Refusal::NotFound("participant")),
+            },
+            None if self.legs.len() == 2 => Ok(1 - from),
+            None => Err(Refusal::NoRecipient),
+        }
+    }
+
+    fn refuse_if_over(&self, leg: usize) -> Result<(), Refusal> {
+        match self.reason.or_else(|| self.legs[leg].state.reason()) {
+            Some(reason) => Err(Refusal::CallEnded(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// The two ends of the direct way for candidates: an answered 1:1 call, both devices known and
+    /// there, both described, nothing held.
+    pub fn direct(&self) -> Option<[(UserId, DeviceId); 2]> {
+        let [a, b] = self.legs.as_slice() else { return None };
+        let ready = |leg: &super::leg::Leg, other: &super::leg::Leg| {
+            leg.state == LegState::Joined
+                && leg.device.is_some()
+                && leg.inbox.is_empty()
+                && leg.described_to.contains(&other.user)
+        };
+        if self.phase != Phase::Answered || !ready(a, b) || !ready(b, a) {
+            return None;
+        }
+        Some([(a.user.clone(), a.device.clone()?), (b.user.clone(), b.device.clone()?)])
+    }
+}

@@ -1,0 +1,78 @@
+//! What of a call leaves it: the record that is written and the view its participants get.
+
+use crate::ids::UserId;
+use crate::signal::{CallView, Phase};
+
+use super::machine::Call;
+use super::record::{LegRecord, Record, Role};
+
+impl Call {
+    /// The record as of now. Takes the trace entries that no record has had yet.
+    pub fn record(&mut self) -> Record {
+        let live = if self.phase == Phase::Ended { None } else { serde_json::to_string(self).ok() };
+        let legs = (0..self.legs.len()).map(|index| self.leg_record(index)).collect();
+        Record {
+            id: self.id,
+            caller: self.legs[0].user.clone(),
+            caller_name: self.caller_name.clone(),
+            call_type: self.call_type,
+            conversation: self.conversation.clone(),
+            phase: self.phase,
+            reason: self.reason,
+            ended_by: self.ended_by.clone(),
+            started_at: self.started_at,
+            answered_at: self.answered_at.map(|at| self.wall(at)),
+            ended_at: self.ended_at.map(|at| self.wall(at)),
+            duration_seconds: self.duration_seconds(),
+            idempotency_key: self.idempotency_key.clone(),
+            live,
+            legs,
+            trace: std::mem::take(&mut self.untold),
+        }
+    }
+
+    fn leg_record(&self, index: usize) -> LegRecord {
+        let leg = &self.legs[index];
+        LegRecord {
+            user: leg.user.clone(),
+            position: i32::try_from(index).unwrap_or(i32::MAX),
+            role: leg.role,
+            state: leg.state.as_str(),
+            reason: leg.state.reason(),
+            device: leg.device.clone(),
+            joined_at: leg.joined_at.map(|at| self.wall(at)),
+            left_at: leg.left_at.map(|at| self.wall(at)),
+            missed: self.is_missed(index),
+        }
+    }
+
+    /// The call as its participants may see it.
+    pub fn view(&self) -> CallView {
+        CallView {
+            id: self.id,
+            caller: self.legs[0].user.clone(),
+            callees: self.legs.iter().skip(1).map(|leg| leg.user.clone()).collect(),
+            phase: self.phase,
+            reason: self.reason,
+            call_type: self.call_type,
+            conversation: self.conversation.clone(),
+            duration_seconds: self.duration_seconds(),
+        }
+    }
+
+    /// Whole seconds between answer and end; 0 until both are known.
+    pub(super) fn duration_seconds(&self) -> i64 {
+        match (self.answered_at, self.ended_at) {
+            (Some(answered), Some(ended)) => i64::try_from((ended.saturating_sub(answered)).as_secs()).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// The other side, as this participant sees it: the caller for a callee, the (first) callee for the caller.
+    pub(super) fn peer_of(&self, leg: usize) -> UserId {
+        match self.legs[leg].role {
+            Role::Callee => self.legs[0].user.clone(),
+            Role::Caller => self.legs.get(1).unwrap_or(&self.legs[0]).user.clone(),
+        }
+    }
+}

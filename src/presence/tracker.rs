@@ -1,0 +1,453 @@
+//! The tracker: devices, what users said, what they are engaged in, and when silence becomes absence.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::Reach;
+use crate::clock::Moment;
+use crate::ids::{CallId, DeviceId, SessionId, UserId};
+use crate::signal::{Capabilities, Refusal};
+
+use super::pulse::Pulse;
+
+/// What others are shown of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Status {
+    /// No device is fresh.
+    #[default]
+    Offline,
+    /// Can be called.
+    Online,
+    /// Rings, is calling somebody, or said so.
+    Busy,
+    /// Takes part in an answered call.
+    InCall,
+}
+
+impl Status {
+    /// The name on every wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Online => "online",
+            Self::Busy => "busy",
+            Self::InCall => "in_call",
+        }
+    }
+}
+
+/// What a user says about themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Saying {
+    /// I can be called.
+    Online,
+    /// I do not want to be called.
+    Busy,
+    /// This device is going away, until its next proof of life.
+    Offline,
+}
+
+/// How long silence is borne.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// A device is fresh for this long after its last proof of life.
+    pub offline_after: Duration,
+    /// How long a user whose socket dropped is still shown online.
+    pub linger: Duration,
+    /// How many devices a user may have connected.
+    pub devices: usize,
+    /// How often [`Tracker::sweep`] is meant to be called. One that comes much later means that this
+    /// process was stopped, not that everybody fell silent.
+    pub sweep_every: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            offline_after: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+            devices: 10,
+            sweep_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The call a user is engaged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engaged {
+    /// Which.
+    pub call: CallId,
+    /// The other side of a 1:1 call.
+    pub with: Option<UserId>,
+    /// Whether it was answered and the user takes part.
+    pub in_call: bool,
+}
+
+/// What is shown of a user, ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Published {
+    /// The public status.
+    pub status: Status,
+    /// With whom, while in a 1:1 call.
+    pub current_call_with: Option<UserId>,
+}
+
+/// What connecting a socket led to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The socket of the same device that it replaces.
+    pub replaced: Option<SessionId>,
+}
+
+/// A device that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub device: DeviceId,
+    /// Its last proof of life.
+    pub since: Moment,
+}
+
+#[derive(Debug)]
+struct Device {
+    id: DeviceId,
+    session: Option<SessionId>,
+    capabilities: Capabilities,
+    pulse: Arc<Pulse>,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    name: Option<String>,
+    devices: Vec<Device>,
+    said_busy: bool,
+    engaged: Option<Engaged>,
+    /// Until when a user without devices is still shown, after a socket dropped.
+    linger_until: Option<Moment>,
+    /// The latest proof of life of devices that are gone.
+    last_seen: Option<Moment>,
+    published: Published,
+    /// What was last handed out by [`Tracker::unsaved`].
+    saved: Option<(Published, Option<Moment>)>,
+    /// The earliest time to look at this user again; later entries on the agenda are stale.
+    scheduled: Option<Moment>,
+}
+
+/// Everybody who is, or lately was, here. One writer: the router.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    patience: Patience,
+    users: HashMap<UserId, User>,
+    /// When to look at a user again, earliest first.
+    agenda: BinaryHeap<Reverse<(Moment, UserId)>>,
+    changed: HashSet<UserId>,
+    last_sweep: Option<Moment>,
+    /// Silence before this moment was ours, not theirs.
+    forgiven: Moment,
+}
+
+impl Tracker {
+    /// An empty tracker.
+    pub fn new(patience: Patience) -> Self {
+        Self { patience, forgiven: Moment(i64::MIN), ..Self::default() }
+    }
+
+    /// A socket is open.
+    #[expect(clippy::too_many_arguments, reason = "one per field of the message it serves")]
+    pub fn connect(
+        &mut self,
+        user: &UserId,
+        name: Option<String>,
+        device: &DeviceId,
+        session: SessionId,
+        capabilities: Capabilities,
+        pulse: Arc<Pulse>,
+        now: Moment,
+    ) -> Result<Connected, Refusal> {
+        let cap = self.patience.devices;
+        let entry = self.entry(user, name);
+        let known = entry.devices.iter().position(|known| known.id == *device);
+        let connected = entry.devices.iter().filter(|device| device.session.is_some()).count();
+        if known.is_none() && connected >= cap {
+            return Err(Refusal::Forbidden(format!("a user may have at most {cap} devices connected")));
+        }
+        let fresh = Device { id: device.clone(), session: Some(session), capabilities, pulse };
+        let replaced = match known {
+            Some(index) => std::mem::replace(&mut entry.devices[index], fresh).session,
+            None => {
+                entry.devices.push(fresh);
+                None
+            }
+        };
+        self.touched(user, now);
+        Ok(Connected { replaced })
+    }
+
+    /// A socket is gone. `false` if it was not its device's current one.
+    pub fn disconnect(
+        &mut self,
+        user: &UserId,
+        device: &DeviceId,
+        session: SessionId,
+        clean: bool,
+        now: Moment,
+    ) -> bool {
+        let linger = self.patience.linger;
+        let Some(entry) = self.users.get_mut(user) else { return false };
+        let current = |known: &Device| known.id == *device && known.session == Some(session);
+        let Some(index) = entry.devices.iter().position(current) else { return false };
+        entry.drop_device(index);
+        if !clean && entry.devices.is_empty() {
+            entry.linger_until = Some(now + linger);
+        }
+        self.touched(user, now);
+        true
+    }
+
+    /// A proof of life by REST. Returns the pulse to beat from now on, and whether the device is new.
+    pub fn beat(&mut self, user: &UserId, name: Option<String>, now: Moment) -> (Arc<Pulse>, bool) {
+        let entry = self.entry(user, name);
+        let http = DeviceId::http();
+        if let Some(device) = entry.devices.iter().find(|device| device.id == http) {
+            device.pulse.beat(now);
+            return (Arc::clone(&device.pulse), false);
+        }
+        let pulse = Pulse::at(now);
+        entry.devices.push(Device {
+            id: http,
+            session: None,
+            capabilities: Capabilities::default(),
+            pulse: Arc::clone(&pulse),
+        });
+        self.touched(user, now);
+        (pulse, true)
+    }
+
+    /// What a user says. An explicit offline takes the device by REST away until its next beat; then
+    /// that device is returned.
+    pub fn say(&mut self, user: &UserId, saying: Saying, now: Moment) -> Option<Lost> {
+        let entry = self.entry(user, None);
+        let mut lost = None;
+        match saying {
+            Saying::Online => entry.said_busy = false,
+            Saying::Busy => entry.said_busy = true,
+            Saying::Offline => {
+                let http = DeviceId::http();
+                if let Some(index) = entry.devices.iter().position(|device| device.id == http) {
+                    entry.drop_device(index);
+                    lost = Some(Lost { user: user.clone(), device: http, since: now });
+                }
+                entry.linger_until = None;
+            }
+        }
+        self.touched(user, now);
+        lost
+    }
+
+    /// The user is engaged in a call from now on.
+    pub fn reserve(&mut self, user: &UserId, call: CallId, with: Option<UserId>, now: Moment) {
+        self.entry(user, None).engaged = Some(Engaged { call, with, in_call: false });
+        self.touched(user, now);
+    }
+
+    /// The user's call was answered and the user takes part.
+    pub fn in_call(&mut self, user: &UserId, call: CallId, now: Moment) {
+        if let Some(engaged) = self.users.get_mut(user).and_then(|entry| entry.engaged.as_mut())
+            && engaged.call == call
+        {
+            engaged.in_call = true;
+            self.touched(user, now);
+        }
+    }
+
+    /// The user is free, if that call is what they were engaged in.
+    pub fn release(&mut self, user: &UserId, call: CallId, now: Moment) {
+        if let Some(entry) = self.users.get_mut(user)
+            && entry.engaged.as_ref().is_some_and(|engaged| engaged.call == call)
+        {
+            entry.engaged = None;
+            self.touched(user, now);
+        }
+    }
+
+    /// What the user is engaged in.
+    pub fn engaged(&self, user: &UserId) -> Option<&Engaged> {
+        self.users.get(user).and_then(|entry| entry.engaged.as_ref())
+    }
+
+    /// Whether the user said they do not want to be called.
+    pub fn said_busy(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| entry.said_busy)
+    }
+
+    /// The user's name as last seen.
+    pub fn name(&self, user: &UserId) -> Option<&str> {
+        self.users.get(user).and_then(|entry| entry.name.as_deref())
+    }
+
+    /// The devices a call could reach at this instant, by their proofs of life alone: no linger.
+    pub fn reaches(&self, user: &UserId, now: Moment) -> Vec<Reach> {
+        let Some(entry) = self.users.get(user) else { return Vec::new() };
+        entry
+            .devices
+            .iter()
+            .filter(|device| self.is_fresh(device, now))
+            .map(|device| Reach { device: device.id.clone(), capabilities: device.capabilities })
+            .collect()
+    }
+
+    /// The public status at this instant.
+    pub fn status(&self, user: &UserId, now: Moment) -> Published {
+        let Some(entry) = self.users.get(user) else { return Published::default() };
+        let here = entry.devices.iter().any(|device| self.is_fresh(device, now))
+            || entry.linger_until.is_some_and(|until| now < until);
+        let engaged = entry.engaged.as_ref();
+        let status = match (here, engaged) {
+            (false, _) => Status::Offline,
+            (true, Some(engaged)) if engaged.in_call => Status::InCall,
+            (true, Some(_)) => Status::Busy,
+            (true, None) if entry.said_busy => Status::Busy,
+            (true, None) => Status::Online,
+        };
+        let with = engaged.filter(|engaged| engaged.in_call).and_then(|engaged| engaged.with.clone());
+        Published { status, current_call_with: with }
+    }
+
+    /// The user's last proof of life over all devices, as far as this process knows.
+    pub fn last_seen(&self, user: &UserId) -> Option<Moment> {
+        self.users.get(user).and_then(User::last_proof)
+    }
+
+    /// Looks at everybody whose time has come. Returns the devices by REST that fell silent; sockets
+    /// report their own end.
+    pub fn sweep(&mut self, now: Moment) -> Vec<Lost> {
+        let late = self.last_sweep.is_some_and(|last| now - last > self.patience.sweep_every * 4);
+        if late {
+            self.forgiven = now;
+        }
+        self.last_sweep = Some(now);
+        let mut lost = Vec::new();
+        while let Some(Reverse((at, _))) = self.agenda.peek() {
+            if *at > now {
+                break;
+            }
+            let Some(Reverse((at, user))) = self.agenda.pop() else { break };
+            if self.users.get(&user).is_some_and(|entry| entry.scheduled == Some(at)) {
+                self.look_at(&user, now, &mut lost);
+            }
+        }
+        lost
+    }
+
+    fn look_at(&mut self, user: &UserId, now: Moment, lost: &mut Vec<Lost>) {
+        let (after, forgiven) = (self.patience.offline_after, self.forgiven);
+        let Some(entry) = self.users.get_mut(user) else { return };
+        entry.scheduled = None;
+        let silent = |device: &Device| device.session.is_none() && now - device.pulse.last().max(forgiven) > after;
+        while let Some(index) = entry.devices.iter().position(silent) {
+            let device = entry.drop_device(index);
+            lost.push(Lost { user: user.clone(), device: device.id, since: device.pulse.last() });
+        }
+        self.touched(user, now);
+    }
+
+    /// Users whose public face changed since the last call, as they are shown now.
+    pub fn take_changes(&mut self, now: Moment) -> Vec<(UserId, Published)> {
+        let mut changes = Vec::new();
+        for user in std::mem::take(&mut self.changed) {
+            let published = self.status(&user, now);
+            if let Some(entry) = self.users.get_mut(&user)
+                && entry.published != published
+            {
+                entry.published = published.clone();
+                changes.push((user, published));
+            }
+        }
+        changes
+    }
+
+    /// Users whose row in the database is behind: status or last proof of life. Forgets those about
+    /// whom there is nothing left to know.
+    pub fn unsaved(&mut self, now: Moment) -> Vec<(UserId, Option<String>, Published, Option<Moment>)> {
+        let mut rows = Vec::new();
+        let users: Vec<UserId> = self.users.keys().cloned().collect();
+        for user in users {
+            let published = self.status(&user, now);
+            let Some(entry) = self.users.get_mut(&user) else { continue };
+            let state = (published, entry.last_proof());
+            if entry.saved.as_ref() != Some(&state) {
+                rows.push((user.clone(), entry.name.clone(), state.0.clone(), state.1));
+                entry.saved = Some(state);
+            } else if entry.devices.is_empty()
+                && entry.engaged.is_none()
+                && !entry.said_busy
+                && entry.scheduled.is_none()
+            {
+                self.users.remove(&user);
+            }
+        }
+        rows
+    }
+
+    /// How many users are known at the moment.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    fn is_fresh(&self, device: &Device, now: Moment) -> bool {
+        now - device.pulse.last().max(self.forgiven) <= self.patience.offline_after
+    }
+
+    fn entry(&mut self, user: &UserId, name: Option<String>) -> &mut User {
+        if !self.users.contains_key(user) {
+            self.users.insert(user.clone(), User::default());
+        }
+        let entry = self.users.entry(user.clone()).or_default();
+        if name.is_some() {
+            entry.name = name;
+        }
+        entry
+    }
+
+    /// Notes that something about a user may look different, and when to look at them again.
+    fn touched(&mut self, user: &UserId, now: Moment) {
+        self.changed.insert(user.clone());
+        let (after, forgiven) = (self.patience.offline_after, self.forgiven);
+        let Some(entry) = self.users.get_mut(user) else { return };
+        if !entry.devices.is_empty() {
+            entry.linger_until = None;
+        }
+        // A microsecond past the deadline, so that looking then finds it passed.
+        let silence = entry.devices.iter().map(|device| {
+            let end = device.pulse.last().max(forgiven) + after;
+            // A socket that is silent but open is asked for again and again: it may yet speak.
+            if end <= now { now + Duration::from_secs(1) } else { end + Duration::from_micros(1) }
+        });
+        let next = silence.chain(entry.linger_until.filter(|until| *until > now)).min();
+        if let Some(at) = next.filter(|at| entry.scheduled.is_none_or(|planned| *at < planned)) {
+            entry.scheduled = Some(at);
+            self.agenda.push(Reverse((at, user.clone())));
+        }
+    }
+}
+
+impl User {
+    fn drop_device(&mut self, index: usize) -> Device {
+        let device = self.devices.remove(index);
+        self.last_seen = self.last_seen.max(Some(device.pulse.last()));
+        device
+    }
+
+    fn last_proof(&self) -> Option<Moment> {
+        self.devices.iter().map(|device| Some(device.pulse.last())).fold(self.last_seen, Option::max)
+    }
+}

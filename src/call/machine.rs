@@ -270,6 +270,11 @@ impl Call {
         self.id
     }
 
+    /// Who ended it, where somebody did.
+    pub fn ended_by(&self) -> Option<&UserId> {
+        self.ended_by.as_ref()
+    }
+
     /// Every participant, the caller first.
     pub fn legs(&self) -> &[Leg] {
         &self.legs

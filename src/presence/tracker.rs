@@ -393,6 +393,11 @@ impl Tracker {
         rows
     }
 
+    /// Whether anything is known about a user at the moment.
+    pub fn knows(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// How many users are known at the moment.
     pub fn len(&self) -> usize {
         self.users.len()

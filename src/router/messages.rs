@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::call::Record;
-use crate::clock::Moment;
+use crate::clock::{Moment, Timestamp};
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
 pub use crate::presence::{Pulse, Saying};
 pub use crate::signal::Capabilities;
@@ -98,10 +98,23 @@ pub struct Say {
     pub user: UserId,
     /// The user's name from the token.
     pub name: Option<String>,
-    /// From which device.
-    pub device: DeviceId,
-    /// What.
+    /// What. `Offline` takes the device by REST away until its next beat.
     pub saying: Saying,
+}
+
+/// A user's row in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRow {
+    /// Who.
+    pub user: UserId,
+    /// Their name as last seen.
+    pub name: Option<String>,
+    /// The public status.
+    pub status: &'static str,
+    /// Their last proof of life.
+    pub last_seen: Option<Timestamp>,
+    /// With whom, while in a 1:1 call.
+    pub current_call_with: Option<UserId>,
 }
 
 /// A heartbeat that could not be taken without the router: the first of a device, or the first after
@@ -136,13 +149,15 @@ pub enum Reply {
     Relayed,
 }
 
-/// Where the answer to a command goes. Dropping it unanswered is allowed only at shutdown.
-pub struct ReplyTo(Box<dyn FnOnce(Result<Reply, Refusal>) + Send>);
+/// Where the answer to a command goes. Dropped unanswered, it answers that the service is away.
+pub struct ReplyTo(Option<Then>);
+
+type Then = Box<dyn FnOnce(Result<Reply, Refusal>) + Send>;
 
 impl ReplyTo {
     /// Calls `then` with the answer.
     pub fn new(then: impl FnOnce(Result<Reply, Refusal>) + Send + 'static) -> Self {
-        Self(Box::new(then))
+        Self(Some(Box::new(then)))
     }
 
     /// A future for the answer.
@@ -152,8 +167,18 @@ impl ReplyTo {
     }
 
     /// Answers.
-    pub fn answer(self, answer: Result<Reply, Refusal>) {
-        (self.0)(answer);
+    pub fn answer(mut self, answer: Result<Reply, Refusal>) {
+        if let Some(then) = self.0.take() {
+            then(answer);
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then(Err(Refusal::Unavailable("the service")));
+        }
     }
 }
 
@@ -185,4 +210,38 @@ pub trait Ledger: Send + Sync + 'static {
     /// Writes the next state of a call. If the receipt says [`Unwritten`], the ledger keeps it and
     /// writes it when the database is back.
     fn update(&self, record: Record) -> Receipt;
+
+    /// Keeps users' rows up to date; the newest wins, and nobody waits for it.
+    fn statuses(&self, rows: Vec<StatusRow>);
 }
+
+/// No new calls from now on.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// How much goes on: the answer proves that the router turns.
+#[derive(actix::Message)]
+#[rtype(result = "Load")]
+pub struct Measure;
+
+/// What goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
+pub struct Load {
+    /// Calls that are not over.
+    pub live_calls: usize,
+    /// Users known at the moment.
+    pub users: usize,
+    /// Whether no new calls are taken.
+    pub draining: bool,
+}
+
+/// Close every socket: the process is about to exit.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct CloseAll;
+
+/// Write every user's row now.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Flush;

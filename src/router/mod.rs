@@ -1,1 +1,271 @@
+//! The router: who is connected, who is engaged in which call, and which calls live.
+//!
+//! [`CallRouter`] is the only writer of all three, and no turn of it waits for anything, so taking
+//! everybody's standing and reserving them is atomic. What happens within a call is decided by the
+//! call's own actor (`call_session`); the rules are in `call` and `presence`.
+
+mod call_session;
+mod commands;
+mod connections;
+mod directory;
+mod mailbox;
 pub mod messages;
+mod recent;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::call::{Call, Event, Rules};
+use crate::clock::{Clock, Now, Timestamp};
+use crate::ids::{CallId, UserId};
+use crate::presence::{Patience, Tracker};
+use crate::signal::{Phase, Refusal};
+
+pub use directory::{Directory, Shown};
+pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
+
+use call_session::{CallSession, Dismiss, Happen, Progress, Surroundings};
+use messages::{CloseAll, Drain, Eviction, Flush, Ledger, Load, Measure, StatusRow};
+use recent::Recent;
+
+/// What the router is built with.
+pub struct RouterSettings {
+    /// How long things in a call may take.
+    pub rules: Rules,
+    /// How long silence is borne.
+    pub patience: Patience,
+    /// How often users' rows are written.
+    pub flush_every: Duration,
+    /// The first id to give to a call.
+    pub next_call_id: i64,
+    /// Whether a user may make one more call at this instant; else how long to wait.
+    pub may_invite: MayInvite,
+}
+
+/// Takes one invitation from a user's budget, or says how long to wait for the next.
+pub type MayInvite = Box<dyn Fn(&UserId) -> Result<(), Duration> + Send>;
+
+/// A live call, or one that still owes somebody its closing message.
+struct Live {
+    session: Addr<CallSession>,
+    ended: bool,
+    /// The caller and its retry key.
+    key: Option<RetryKey>,
+}
+
+type RetryKey = (UserId, String);
+
+/// The central actor.
+pub struct CallRouter {
+    settings: RouterSettings,
+    tracker: Tracker,
+    around: Surroundings,
+    mailboxes: Arc<Mailboxes>,
+    calls: HashMap<CallId, Live>,
+    recent: Recent,
+    /// Calls that are over but owe a device of that user a closing message.
+    owing: HashMap<UserId, Vec<CallId>>,
+    /// Calls by their caller's retry key, as long as the call is live or recent.
+    keys: HashMap<RetryKey, CallId>,
+    loaded: Vec<(Call, Vec<(UserId, Timestamp)>)>,
+    next_call_id: i64,
+    draining: bool,
+}
+
+impl CallRouter {
+    /// A router that takes up the calls `loaded` at start, each with when its participants were last seen.
+    pub fn new(
+        settings: RouterSettings,
+        clock: Clock,
+        directory: Arc<Directory>,
+        mailboxes: Arc<Mailboxes>,
+        ledger: Arc<dyn Ledger>,
+        loaded: Vec<(Call, Vec<(UserId, Timestamp)>)>,
+    ) -> Self {
+        Self {
+            tracker: Tracker::new(settings.patience),
+            around: Surroundings { clock, rules: settings.rules, directory, ledger },
+            mailboxes,
+            calls: HashMap::new(),
+            recent: Recent::default(),
+            owing: HashMap::new(),
+            keys: HashMap::new(),
+            loaded,
+            next_call_id: settings.next_call_id,
+            draining: false,
+            settings,
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.around.clock.now()
+    }
+
+    /// Takes up a call that another process left: everybody in it is reserved as they were.
+    fn take_up(&mut self, mut call: Call, seen: Vec<(UserId, Timestamp)>, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let id = call.id();
+        self.reserve(&call, now);
+        match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
+            Ok(effects) => {
+                let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
+                self.calls.insert(id, Live { session, ended: false, key: None });
+            }
+            Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
+        }
+    }
+
+    fn reserve(&mut self, call: &Call, now: Now) {
+        for (index, leg) in call.legs().iter().enumerate() {
+            if leg.state().is_over() {
+                continue;
+            }
+            let with = (!call.is_group()).then(|| call.legs()[1 - index.min(1)].user().clone());
+            self.tracker.reserve(leg.user(), call.id(), with, now.tick);
+            if call.phase() == Phase::Answered && leg.state().is_in() {
+                self.tracker.in_call(leg.user(), call.id(), now.tick);
+            }
+        }
+    }
+
+    /// Tells the calls that care about this user's devices.
+    fn tell_calls(&self, user: &UserId, event: impl Fn() -> Event) {
+        let engaged = self.tracker.engaged(user).map(|engaged| engaged.call);
+        let owing = self.owing.get(user).into_iter().flatten().copied();
+        for call in engaged.into_iter().chain(owing.filter(|call| Some(*call) != engaged)) {
+            if let Some(live) = self.calls.get(&call) {
+                live.session.do_send(Happen { event: event(), reply: None });
+            }
+        }
+    }
+
+    /// Shows everybody what changed.
+    fn publish(&mut self) {
+        let now = self.now().tick;
+        for (user, published) in self.tracker.take_changes(now) {
+            self.around.directory.publish(&user, published);
+        }
+    }
+
+    fn save_statuses(&mut self) {
+        let now = self.now();
+        let unsaved = self.tracker.unsaved(now.tick);
+        if unsaved.is_empty() {
+            return;
+        }
+        let rows = unsaved.into_iter().map(|(user, name, published, last_seen)| StatusRow {
+            user,
+            name,
+            status: published.status.as_str(),
+            last_seen: last_seen.map(|at| now.wall_at(at)),
+            current_call_with: published.current_call_with,
+        });
+        self.around.ledger.statuses(rows.collect());
+    }
+
+    /// Housekeeping at every flush.
+    fn tidy(&mut self) {
+        self.save_statuses();
+        self.mailboxes.clear(self.now().tick);
+        let tracker = &self.tracker;
+        self.around.directory.forget(|user| tracker.knows(user));
+    }
+
+    fn live_calls(&self) -> usize {
+        self.calls.values().filter(|live| !live.ended).count()
+    }
+}
+
+impl Actor for CallRouter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(4096);
+        for (call, seen) in std::mem::take(&mut self.loaded) {
+            self.take_up(call, seen, ctx);
+        }
+        self.publish();
+        ctx.run_interval(self.settings.patience.sweep_every, |router, _| router.sweep());
+        ctx.run_interval(self.settings.flush_every, |router, _| router.tidy());
+    }
+}
+
+impl Handler<Progress> for CallRouter {
+    type Result = ();
+
+    fn handle(&mut self, progress: Progress, _: &mut Self::Context) {
+        let now = self.now().tick;
+        match progress {
+            Progress::InCall(call, user) => self.tracker.in_call(&user, call, now),
+            Progress::Released(call, user) => self.tracker.release(&user, call, now),
+            Progress::Ended(view, ended_by, owed) => {
+                let call = view.id;
+                let live = self.calls.get_mut(&call);
+                let key = live.and_then(|live| {
+                    live.ended = true;
+                    live.key.take()
+                });
+                for user in owed {
+                    self.owing.entry(user).or_default().push(call);
+                }
+                if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
+                    self.keys.remove(&forgotten);
+                }
+            }
+            Progress::Gone(call) => {
+                if let Some(live) = self.calls.remove(&call) {
+                    live.session.do_send(Dismiss);
+                    if let Some(key) = live.key {
+                        // It never was: its key may be used again.
+                        self.keys.remove(&key);
+                    }
+                }
+                if !self.owing.is_empty() {
+                    self.owing.retain(|_, calls| {
+                        calls.retain(|owing| *owing != call);
+                        !calls.is_empty()
+                    });
+                }
+            }
+        }
+        self.publish();
+    }
+}
+
+impl Handler<Drain> for CallRouter {
+    type Result = ();
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.draining = true;
+    }
+}
+
+impl Handler<Measure> for CallRouter {
+    type Result = Load;
+    fn handle(&mut self, _: Measure, _: &mut Self::Context) -> Load {
+        Load { live_calls: self.live_calls(), users: self.tracker.len(), draining: self.draining }
+    }
+}
+
+impl Handler<CloseAll> for CallRouter {
+    type Result = ();
+    fn handle(&mut self, _: CloseAll, _: &mut Self::Context) {
+        for outlet in self.around.directory.all_sockets() {
+            outlet.evict(Eviction::Draining);
+        }
+    }
+}
+
+impl Handler<Flush> for CallRouter {
+    type Result = ();
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {
+        self.save_statuses();
+    }
+}
+
+/// A refusal for a call nobody knows (any more).
+fn no_such_call() -> Refusal {
+    Refusal::NotFound("call")
+}

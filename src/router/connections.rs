@@ -1,0 +1,108 @@
+//! Devices that come, go, fall silent, and what users say about themselves.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use crate::call::{Event, Reach};
+use crate::ids::{DeviceId, UserId};
+use crate::presence::Lost;
+use crate::signal::{Capabilities, Refusal};
+
+use super::CallRouter;
+use super::directory::Handle;
+use super::messages::{Beat, Connect, Disconnect, Eviction, Outlet, Say, Saying};
+
+impl CallRouter {
+    /// Looks for users who fell silent.
+    pub(super) fn sweep(&mut self) {
+        let now = self.now().tick;
+        for lost in self.tracker.sweep(now) {
+            self.device_lost(&lost);
+        }
+        self.publish();
+    }
+
+    fn device_lost(&self, lost: &Lost) {
+        self.around.directory.remove(&lost.user, &lost.device);
+        self.tell_calls(&lost.user, || Event::DeviceLost {
+            user: lost.user.clone(),
+            device: lost.device.clone(),
+            since: lost.since,
+        });
+    }
+
+    /// A proof of life by REST: the user's `http` device is there.
+    pub(super) fn beat(&mut self, user: &UserId, name: Option<String>) {
+        let now = self.now().tick;
+        let (pulse, new) = self.tracker.beat(user, name, now);
+        if new {
+            let device = DeviceId::http();
+            let outlet: Arc<dyn Outlet> = self.mailboxes.of(user);
+            self.around.directory.insert(user, Handle { device: device.clone(), session: None, pulse, outlet });
+            self.device_back(user, &Reach { device, capabilities: Capabilities::default() });
+            self.publish();
+        }
+    }
+
+    fn device_back(&self, user: &UserId, reach: &Reach) {
+        self.tell_calls(user, || Event::DeviceBack { user: user.clone(), reach: reach.clone() });
+    }
+}
+
+impl Handler<Connect> for CallRouter {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, message: Connect, _: &mut Self::Context) -> Self::Result {
+        let now = self.now().tick;
+        let Connect { user, name, device, session, capabilities, pulse, outlet } = message;
+        if self.draining {
+            return Err(Refusal::Draining);
+        }
+        self.tracker.connect(&user, name, &device, session, capabilities, Arc::clone(&pulse), now)?;
+        let handle = Handle { device: device.clone(), session: Some(session), pulse, outlet };
+        if let Some(replaced) = self.around.directory.insert(&user, handle) {
+            // To its calls the device never went: the new socket takes over where the old one was.
+            replaced.outlet.evict(Eviction::Replaced);
+        }
+        self.device_back(&user, &Reach { device, capabilities });
+        self.publish();
+        Ok(())
+    }
+}
+
+impl Handler<Disconnect> for CallRouter {
+    type Result = ();
+
+    fn handle(&mut self, message: Disconnect, _: &mut Self::Context) {
+        let now = self.now().tick;
+        let Disconnect { user, device, session, since, clean } = message;
+        if self.tracker.disconnect(&user, &device, session, clean, now) {
+            self.device_lost(&Lost { user, device, since });
+            self.publish();
+        }
+    }
+}
+
+impl Handler<Beat> for CallRouter {
+    type Result = ();
+
+    fn handle(&mut self, Beat { user, name }: Beat, _: &mut Self::Context) {
+        self.beat(&user, name);
+    }
+}
+
+impl Handler<Say> for CallRouter {
+    type Result = ();
+
+    fn handle(&mut self, Say { user, name, saying }: Say, _: &mut Self::Context) {
+        let now = self.now().tick;
+        if saying != Saying::Offline {
+            self.beat(&user, name);
+        }
+        if let Some(lost) = self.tracker.say(&user, saying, now) {
+            self.device_lost(&lost);
+        }
+        self.publish();
+    }
+}

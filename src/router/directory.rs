@@ -1,0 +1,112 @@
+//! Who is connected where, and what is shown of them: written by the router, read by everybody.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use crate::clock::Moment;
+use crate::ids::{DeviceId, SessionId, UserId};
+use crate::presence::{Published, Pulse};
+
+use super::messages::Outlet;
+
+/// One connected device.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub device: DeviceId,
+    pub session: Option<SessionId>,
+    pub pulse: Arc<Pulse>,
+    pub outlet: Arc<dyn Outlet>,
+}
+
+#[derive(Default)]
+struct Entry {
+    devices: Vec<Handle>,
+    published: Published,
+    /// The last proof of life of devices that are gone.
+    last_seen: Option<Moment>,
+}
+
+/// A user as others may see them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// Status and, in a 1:1 call, the other side.
+    pub published: Published,
+    /// Their last proof of life in this process; `None` if there was none.
+    pub last_seen: Option<Moment>,
+}
+
+/// A concurrent map from users to their devices' outlets and published presence.
+#[derive(Default)]
+pub struct Directory {
+    users: DashMap<UserId, Entry>,
+}
+
+impl Directory {
+    /// What is shown of a user.
+    pub fn shown(&self, user: &UserId) -> Shown {
+        let Some(entry) = self.users.get(user) else { return Shown::default() };
+        let last = entry.devices.iter().map(|handle| Some(handle.pulse.last())).fold(entry.last_seen, Option::max);
+        Shown { published: entry.published.clone(), last_seen: last }
+    }
+
+    /// Takes a proof of life by REST without asking the router; `false` if the router must be asked.
+    pub fn beat(&self, user: &UserId, now: Moment) -> bool {
+        let Some(entry) = self.users.get(user) else { return false };
+        let http = entry.devices.iter().find(|handle| handle.session.is_none());
+        http.inspect(|handle| handle.pulse.beat(now)).is_some()
+    }
+
+    /// Where notices for a device go.
+    pub(super) fn outlet(&self, user: &UserId, device: &DeviceId) -> Option<Arc<dyn Outlet>> {
+        let entry = self.users.get(user)?;
+        entry.devices.iter().find(|handle| handle.device == *device).map(|handle| Arc::clone(&handle.outlet))
+    }
+
+    /// Where notices for all of a user's devices go.
+    pub(super) fn outlets(&self, user: &UserId) -> Vec<Arc<dyn Outlet>> {
+        let Some(entry) = self.users.get(user) else { return Vec::new() };
+        entry.devices.iter().map(|handle| Arc::clone(&handle.outlet)).collect()
+    }
+
+    /// Every connected socket.
+    pub(super) fn all_sockets(&self) -> Vec<Arc<dyn Outlet>> {
+        let mut all = Vec::new();
+        for entry in &self.users {
+            all.extend(entry.devices.iter().filter(|h| h.session.is_some()).map(|h| Arc::clone(&h.outlet)));
+        }
+        all
+    }
+
+    /// Adds a device, or takes the place of one with the same id, which is returned.
+    pub(super) fn insert(&self, user: &UserId, handle: Handle) -> Option<Handle> {
+        let mut entry = self.users.entry(user.clone()).or_default();
+        match entry.devices.iter_mut().find(|known| known.device == handle.device) {
+            Some(known) => Some(std::mem::replace(known, handle)),
+            None => {
+                entry.devices.push(handle);
+                None
+            }
+        }
+    }
+
+    /// Removes a device.
+    pub(super) fn remove(&self, user: &UserId, device: &DeviceId) {
+        if let Some(mut entry) = self.users.get_mut(user)
+            && let Some(index) = entry.devices.iter().position(|known| known.device == *device)
+        {
+            let gone = entry.devices.remove(index);
+            entry.last_seen = entry.last_seen.max(Some(gone.pulse.last()));
+        }
+    }
+
+    /// Publishes what is shown of a user.
+    pub(super) fn publish(&self, user: &UserId, published: Published) {
+        self.users.entry(user.clone()).or_default().published = published;
+    }
+
+    /// Forgets users of whom nothing is left to show.
+    pub(super) fn forget(&self, keep: impl Fn(&UserId) -> bool) {
+        self.users.retain(|user, entry| !entry.devices.is_empty() || keep(user));
+    }
+}

@@ -1,0 +1,208 @@
+//! Mailboxes: where notices wait for users who poll instead of holding a socket.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Moment};
+use crate::ids::UserId;
+use crate::signal::Notice;
+
+use super::messages::{Eviction, Outlet, Route};
+
+/// How much waits, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct MailboxLimits {
+    /// How many notices wait for one user.
+    pub pending: usize,
+    /// How long a notice waits.
+    pub keep: Duration,
+}
+
+impl Default for MailboxLimits {
+    fn default() -> Self {
+        Self { pending: 100, keep: Duration::from_secs(60) }
+    }
+}
+
+/// A notice that waits, with the number a polling client acknowledges it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Rises by one from letter to letter; goes on rising across restarts.
+    pub id: i64,
+    /// The notice.
+    pub notice: Notice,
+}
+
+/// One user's waiting notices.
+pub struct Mailbox {
+    clock: Clock,
+    limits: MailboxLimits,
+    letters: Mutex<Letters>,
+    arrived: Notify,
+}
+
+struct Letters {
+    last_id: i64,
+    waiting: VecDeque<(Moment, Letter)>,
+    /// When somebody last read or wrote, so that abandoned mailboxes can go.
+    used: Moment,
+}
+
+impl Mailbox {
+    fn new(clock: Clock, limits: MailboxLimits) -> Self {
+        let now = clock.now();
+        // Numbers start at the time of day so that a client's last number stays behind across restarts.
+        let letters = Letters { last_id: now.wall.timestamp_micros(), waiting: VecDeque::new(), used: now.tick };
+        Self { clock, limits, letters: Mutex::new(letters), arrived: Notify::new() }
+    }
+
+    fn locked<T>(&self, with: impl FnOnce(&mut Letters, Moment) -> T) -> T {
+        let now = self.clock.moment();
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let keep = self.limits.keep;
+        while letters.waiting.front().is_some_and(|(at, _)| now - *at > keep) {
+            letters.waiting.pop_front();
+        }
+        letters.used = now;
+        with(&mut letters, now)
+    }
+
+    /// What waits. With `after` the client acknowledges everything up to that number and gets the rest
+    /// again until it acknowledges it; without, what is read is gone.
+    pub fn read(&self, after: Option<i64>) -> Vec<Letter> {
+        self.locked(|letters, _| match after {
+            Some(after) => {
+                letters.waiting.retain(|(_, letter)| letter.id > after);
+                letters.waiting.iter().map(|(_, letter)| letter.clone()).collect()
+            }
+            None => letters.waiting.drain(..).map(|(_, letter)| letter).collect(),
+        })
+    }
+
+    /// The same, waiting up to `patience` for something to arrive.
+    pub async fn wait(&self, after: Option<i64>, patience: Duration) -> Vec<Letter> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let arrived = self.arrived.notified();
+            let letters = self.read(after);
+            if !letters.is_empty() || tokio::time::timeout_at(deadline, arrived).await.is_err() {
+                return letters;
+            }
+        }
+    }
+}
+
+impl Outlet for Mailbox {
+    fn deliver(&self, notice: &Notice) -> bool {
+        let limit = self.limits.pending;
+        let taken = self.locked(|letters, now| {
+            if letters.waiting.len() >= limit {
+                // A missing candidate costs a path; a missing description costs the call.
+                let spare = letters.waiting.iter().position(|(_, l)| matches!(l.notice, Notice::Candidate { .. }));
+                match spare {
+                    Some(spare) => drop(letters.waiting.remove(spare)),
+                    None => return false,
+                }
+            }
+            letters.last_id += 1;
+            let letter = Letter { id: letters.last_id, notice: notice.clone() };
+            letters.waiting.push_back((now, letter));
+            true
+        });
+        self.arrived.notify_waiters();
+        taken
+    }
+
+    fn set_route(&self, _: Option<Arc<Route>>) {}
+
+    fn evict(&self, _: Eviction) {
+        self.arrived.notify_waiters();
+    }
+}
+
+/// Everybody's mailboxes.
+pub struct Mailboxes {
+    clock: Clock,
+    limits: MailboxLimits,
+    boxes: DashMap<UserId, Arc<Mailbox>>,
+}
+
+impl Mailboxes {
+    /// No mailboxes yet.
+    pub fn new(clock: Clock, limits: MailboxLimits) -> Self {
+        Self { clock, limits, boxes: DashMap::new() }
+    }
+
+    /// The mailbox of a user, made if there is none.
+    pub fn of(&self, user: &UserId) -> Arc<Mailbox> {
+        let made = || Arc::new(Mailbox::new(self.clock, self.limits));
+        Arc::clone(&self.boxes.entry(user.clone()).or_insert_with(made))
+    }
+
+    /// Throws away mailboxes nobody used for so long that nothing in them would be kept.
+    pub(super) fn clear(&self, now: Moment) {
+        self.boxes.retain(|_, mailbox| {
+            let used = mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner).used;
+            Arc::strong_count(mailbox) > 1 || now - used <= self.limits.keep
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::CallId;
+    use crate::signal::{Extra, Payload};
+
+    fn candidate(n: i64) -> Notice {
+        Notice::Candidate {
+            call: CallId::new(1).unwrap(),
+            from: UserId::parse("1").unwrap(),
+            payload: Payload::from_json(&serde_json::json!(n)),
+            extra: Extra::new(),
+        }
+    }
+
+    fn ringing() -> Notice {
+        Notice::Ringing { call: CallId::new(1).unwrap(), user: UserId::parse("2").unwrap(), devices: 1 }
+    }
+
+    fn mailbox(pending: usize) -> Mailbox {
+        Mailbox::new(Clock::new(), MailboxLimits { pending, ..MailboxLimits::default() })
+    }
+
+    #[test]
+    fn reading_drains_unless_the_client_acknowledges() {
+        let mailbox = mailbox(10);
+        assert!(mailbox.deliver(&candidate(1)) && mailbox.deliver(&candidate(2)));
+        let first = mailbox.read(Some(0));
+        assert_eq!(first.len(), 2);
+        assert_eq!(mailbox.read(Some(first[0].id)), first[1..], "not acknowledged, so again");
+        assert_eq!(mailbox.read(None), first[1..]);
+        assert!(mailbox.read(None).is_empty());
+    }
+
+    #[test]
+    fn a_full_mailbox_gives_up_candidates_and_nothing_else() {
+        let mailbox = mailbox(2);
+        assert!(mailbox.deliver(&ringing()) && mailbox.deliver(&candidate(1)) && mailbox.deliver(&ringing()));
+        assert!(!mailbox.deliver(&ringing()), "nothing may be dropped, so it is refused");
+        assert_eq!(mailbox.read(None).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_waiting_reader_is_woken() {
+        let mailbox = Arc::new(mailbox(2));
+        let reader = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.wait(None, Duration::from_secs(30)).await }
+        });
+        tokio::task::yield_now().await;
+        mailbox.deliver(&ringing());
+        assert_eq!(reader.await.unwrap().len(), 1);
+    }
+}

@@ -5,8 +5,10 @@
 //! done) → **Notice** (what a peer is told) → **Frame**. `docs/ARCHITECTURE.md` has the map and
 //! the walkthroughs.
 
+pub mod auth;
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod router;
 pub mod signal;

@@ -7,8 +7,11 @@
 
 pub mod auth;
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod http;
 pub mod ids;
+pub mod limits;
 pub mod router;
 pub mod signal;

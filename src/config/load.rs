@@ -190,7 +190,8 @@ fn is_duration(default: &toml::Value) -> bool {
     default.as_str().is_some_and(|text| duration(text).is_some())
 }
 
-fn duration(text: &str) -> Option<std::time::Duration> {
+/// A duration as settings write it: `30s`, `500ms`, `1h`.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
     use serde::de::IntoDeserializer;
     let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
     humantime_serde::deserialize(text).ok()

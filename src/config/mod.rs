@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{Environment, Flags};
+pub use load::{Environment, Flags, duration};
 pub use value::{REDACTED, Secret, without_password};
 
 /// Everything that can be set.

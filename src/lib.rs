@@ -5,9 +5,14 @@
 //! done) → **Notice** (what a peer is told) → **Frame**. `docs/ARCHITECTURE.md` has the map and
 //! the walkthroughs.
 
+pub mod auth;
 pub mod call;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod http;
 pub mod ids;
+pub mod limits;
 pub mod presence;
 pub mod router;
 pub mod signal;

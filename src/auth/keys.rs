@@ -1,0 +1,178 @@
+//! The keys tokens are checked with: one fixed, or a JWKS read again now and then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, Moment};
+use crate::config::{Algorithm, Auth};
+
+/// How often a token with an unknown key id may make us read the JWKS again.
+const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+
+/// How long an address may take to answer.
+const FETCH_WITHIN: Duration = Duration::from_secs(5);
+
+/// A key and the id tokens name it by.
+struct Named {
+    kid: Option<String>,
+    key: Arc<DecodingKey>,
+}
+
+pub(super) struct Keys {
+    current: ArcSwap<Vec<Named>>,
+    source: Option<Source>,
+}
+
+/// Where a JWKS comes from.
+struct Source {
+    place: String,
+    algorithm: Algorithm,
+    every: Duration,
+    client: reqwest::Client,
+    clock: Clock,
+    /// When it was last tried. Held while reading, so that many unknown tokens make one request.
+    tried: Mutex<Option<Moment>>,
+}
+
+/// The library's name of an algorithm.
+pub(super) fn of(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::HS256 => jsonwebtoken::Algorithm::HS256,
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+    }
+}
+
+impl Keys {
+    pub(super) fn new(auth: &Auth, algorithm: Algorithm, secret: Option<&str>, clock: Clock) -> Result<Self, String> {
+        let one =
+            |key| Self { current: ArcSwap::from_pointee(vec![Named { kid: None, key: Arc::new(key) }]), source: None };
+        if algorithm == Algorithm::HS256 {
+            let secret = secret.ok_or("auth.algorithm HS256 needs auth.jwt_secret.")?;
+            return Ok(one(DecodingKey::from_secret(secret.as_bytes())));
+        }
+        if let Some(path) = &auth.public_key_file {
+            let pem = std::fs::read(path)
+                .map_err(|error| format!("auth.public_key_file {} cannot be read: {error}.", path.display()))?;
+            let key = match algorithm {
+                Algorithm::RS256 | Algorithm::HS256 => DecodingKey::from_rsa_pem(&pem),
+                Algorithm::ES256 => DecodingKey::from_ec_pem(&pem),
+                Algorithm::EdDSA => DecodingKey::from_ed_pem(&pem),
+            };
+            return key.map(one).map_err(|error| {
+                format!("auth.public_key_file {} is no PEM public key for {algorithm:?}: {error}.", path.display())
+            });
+        }
+        let place = auth.jwks.clone().ok_or("jwt mode with public keys needs auth.public_key_file or auth.jwks.")?;
+        let client = reqwest::Client::builder()
+            .timeout(FETCH_WITHIN)
+            .build()
+            .map_err(|error| format!("The client that fetches auth.jwks cannot be made: {error}."))?;
+        let source = Source { place, algorithm, every: auth.jwks_reload, client, clock, tried: Mutex::new(None) };
+        // A file is wrong now or right now. An address may be away for a moment, which must not keep
+        // us from starting: it is fetched by the first token, and at the interval.
+        let first = if source.is_address() { Vec::new() } else { source.read_file()? };
+        Ok(Self { current: ArcSwap::from_pointee(first), source: Some(source) })
+    }
+
+    /// The keys a token may be checked with: the one it names, or all when it names none or the keys
+    /// have no names.
+    pub(super) async fn named(&self, kid: Option<&str>) -> Vec<Arc<DecodingKey>> {
+        let found = self.known(kid);
+        match &self.source {
+            Some(source) if found.is_empty() => {
+                self.reload(source, RELOAD_AT_MOST_EVERY).await;
+                self.known(kid)
+            }
+            _ => found,
+        }
+    }
+
+    fn known(&self, kid: Option<&str>) -> Vec<Arc<DecodingKey>> {
+        let fits = |named: &&Named| match (&named.kid, kid) {
+            (Some(have), Some(want)) => have == want,
+            (None, _) | (_, None) => true,
+        };
+        self.current.load().iter().filter(fits).map(|named| named.key.clone()).collect()
+    }
+
+    pub(super) async fn keep_fresh(&self) {
+        let Some(source) = &self.source else { return };
+        loop {
+            self.reload(source, Duration::ZERO).await;
+            tokio::time::sleep(source.every).await;
+        }
+    }
+
+    /// Reads the JWKS unless that was tried less than `at_most_every` ago. When it cannot be read the
+    /// old keys stay: tokens that held go on holding.
+    async fn reload(&self, source: &Source, at_most_every: Duration) {
+        let mut tried = source.tried.lock().await;
+        let now = source.clock.moment();
+        if tried.is_some_and(|last| now - last < at_most_every) {
+            return;
+        }
+        *tried = Some(now);
+        let read = if source.is_address() { source.fetch().await } else { source.read_file() };
+        match read {
+            Ok(keys) => self.current.store(Arc::new(keys)),
+            Err(problem) => log::warn!("{problem} The keys read before stay in use."),
+        }
+    }
+}
+
+impl Source {
+    fn is_address(&self) -> bool {
+        self.place.starts_with("http://") || self.place.starts_with("https://")
+    }
+
+    fn read_file(&self) -> Result<Vec<Named>, String> {
+        let text =
+            std::fs::read(&self.place).map_err(|error| format!("auth.jwks {} cannot be read: {error}.", self.place))?;
+        self.prepare(&text)
+    }
+
+    async fn fetch(&self) -> Result<Vec<Named>, String> {
+        let say = |error: reqwest::Error| format!("auth.jwks cannot be fetched: {}.", error.without_url());
+        let response = self.client.get(&self.place).send().await.and_then(|r| r.error_for_status()).map_err(say)?;
+        self.prepare(&response.bytes().await.map_err(say)?)
+    }
+
+    fn prepare(&self, text: &[u8]) -> Result<Vec<Named>, String> {
+        let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("auth.jwks is no JWKS: {error}."))?;
+        let keys: Vec<Named> = set
+            .keys
+            .iter()
+            .filter(|jwk| fits(jwk, self.algorithm))
+            .filter_map(|jwk| {
+                let key = DecodingKey::from_jwk(jwk).ok()?;
+                Some(Named { kid: jwk.common.key_id.clone(), key: Arc::new(key) })
+            })
+            .collect();
+        if keys.is_empty() {
+            return Err(format!("auth.jwks has no key for {:?}.", self.algorithm));
+        }
+        Ok(keys)
+    }
+}
+
+/// Whether a key of a JWKS is one for checking signatures of the pinned algorithm. Shared secrets in
+/// a JWKS never are.
+fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
+    let for_signatures = !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
+    let says = jwk.common.key_algorithm.as_ref().is_none_or(|says| says.to_string() == format!("{algorithm:?}"));
+    for_signatures
+        && says
+        && match (&jwk.algorithm, algorithm) {
+            (AlgorithmParameters::RSA(_), Algorithm::RS256) => true,
+            (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => key.curve == EllipticCurve::P256,
+            (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => key.curve == EllipticCurve::Ed25519,
+            _ => false,
+        }
+}

@@ -1,0 +1,302 @@
+//! Which tokens hold and which do not, per algorithm, with keys from `tests/fixtures/keys`.
+
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm as Jws, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{Secret, Settings};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+const ASYMMETRIC: [(Algorithm, Jws, &str); 3] = [
+    (Algorithm::RS256, Jws::RS256, "rs256"),
+    (Algorithm::ES256, Jws::ES256, "es256"),
+    (Algorithm::EdDSA, Jws::EdDSA, "eddsa"),
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)
+}
+
+fn private(name: &str) -> EncodingKey {
+    let pem = std::fs::read(fixture(&format!("{name}.private.pem"))).unwrap();
+    match name {
+        "rs256" => EncodingKey::from_rsa_pem(&pem),
+        "es256" => EncodingKey::from_ec_pem(&pem),
+        _ => EncodingKey::from_ed_pem(&pem),
+    }
+    .unwrap()
+}
+
+fn jwt(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Settings::defaults().unwrap();
+    settings.auth.mode = AuthMode::Jwt;
+    settings.auth.jwt_secret = Some(Secret::new(SECRET));
+    change(&mut settings);
+    settings
+}
+
+fn public(algorithm: Algorithm, name: &str) -> Settings {
+    jwt(|settings| {
+        settings.auth.algorithm = algorithm;
+        settings.auth.jwt_secret = None;
+        settings.auth.public_key_file = Some(fixture(&format!("{name}.public.pem")));
+    })
+}
+
+fn authenticator(settings: &Settings) -> Authenticator {
+    Authenticator::new(settings, Clock::new()).unwrap()
+}
+
+/// The time `offset` seconds from now, as tokens write it.
+fn at(offset: i64) -> i64 {
+    Clock::new().now().wall.timestamp() + offset
+}
+
+fn claims() -> Value {
+    json!({ "sub": 7, "exp": at(60) })
+}
+
+fn with(claim: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[claim] = value;
+    claims
+}
+
+fn hs256(claims: &Value) -> String {
+    encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+fn without_signature(header: Value, claims: &Value) -> String {
+    format!("{}.{}.", base64_url(header.to_string().as_bytes()), base64_url(claims.to_string().as_bytes()))
+}
+
+/// base64url without padding; the crate that knows it is not among ours.
+fn base64_url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
+        }
+    }
+    text
+}
+
+#[actix_web::test]
+async fn a_sound_token_says_who_its_bearer_is() {
+    let auth = authenticator(&jwt(|_| {}));
+    let identity = auth.verify(&hs256(&claims())).await.unwrap();
+    assert_eq!(identity.user.as_str(), "7");
+    assert_eq!((identity.role, identity.conversations, identity.name), (Role::User, None, None));
+    let full = json!({
+        "sub": "ann", "name": "Ann", "role": "service", "exp": at(60) as f64 + 0.5,
+        "profiles": [{"type": "tutor", "id": 1}, {"type": "wizard", "id": 2}], "conversations": [3, "c"],
+    });
+    let identity = auth.verify(&hs256(&full)).await.unwrap();
+    assert_eq!(identity.profiles, [("tutor".to_owned(), "1".to_owned())], "there are no wizards here");
+    assert_eq!(identity.conversations, Some(vec!["3".to_owned(), "c".to_owned()]));
+    assert_eq!((identity.role, identity.name.as_deref()), (Role::Service, Some("Ann")));
+}
+
+#[actix_web::test]
+async fn what_does_not_hold_is_refused() {
+    let auth = authenticator(&jwt(|_| {}));
+    let other = EncodingKey::from_secret(b"another secret of thirty-two bytes!!");
+    let sound = hs256(&claims());
+    let [header, _, signature] = sound.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let admin = base64_url(with("role", json!("admin")).to_string().as_bytes());
+    let mut no_exp = claims();
+    no_exp.as_object_mut().unwrap().remove("exp");
+    let mut no_sub = claims();
+    no_sub.as_object_mut().unwrap().remove("sub");
+    for (why, token, expected) in [
+        ("expired", hs256(&with("exp", json!(at(-60)))), Rejected::Expired),
+        ("no exp", hs256(&no_exp), Rejected::Bad),
+        ("exp as text", hs256(&with("exp", json!(at(60).to_string()))), Rejected::Bad),
+        ("exp beyond time", hs256(&with("exp", json!(1e300))), Rejected::Bad),
+        ("exp before time", hs256(&with("exp", json!(-5))), Rejected::Bad),
+        ("not yet", hs256(&with("nbf", json!(at(60)))), Rejected::Bad),
+        ("no sub", hs256(&no_sub), Rejected::Bad),
+        ("sub not an id", hs256(&with("sub", json!("a/b"))), Rejected::Bad),
+        ("unknown role", hs256(&with("role", json!("king"))), Rejected::Bad),
+        ("other secret", encode(&Header::default(), &claims(), &other).unwrap(), Rejected::Bad),
+        (
+            "HS384",
+            encode(&Header::new(Jws::HS384), &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap(),
+            Rejected::Bad,
+        ),
+        ("changed", format!("{header}.{admin}.{signature}"), Rejected::Bad),
+        ("none", without_signature(json!({"alg": "none", "typ": "JWT"}), &claims()), Rejected::Bad),
+        ("no signature", without_signature(json!({"alg": "HS256"}), &claims()), Rejected::Bad),
+        ("nothing", String::new(), Rejected::Bad),
+        ("no token", "abc".to_owned(), Rejected::Bad),
+        ("huge", format!("{sound}{}", "A".repeat(9000)), Rejected::Bad),
+    ] {
+        assert_eq!(auth.verify(&token).await.unwrap_err(), expected, "{why}");
+    }
+    // The helper that forges must be able to make a token that holds, or it proves nothing.
+    assert_eq!(base64_url(&[0xfb, 0xff, 0xfe, 0x01]), "-__-AQ");
+    assert!(auth.verify(&hs256(&with("nbf", json!(at(-1))))).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_clock_a_little_off_is_forgiven() {
+    let auth = authenticator(&jwt(|settings| settings.auth.leeway = Duration::from_secs(30)));
+    assert!(auth.verify(&hs256(&with("exp", json!(at(-20))))).await.is_ok());
+    assert!(auth.verify(&hs256(&with("nbf", json!(at(20))))).await.is_ok());
+    assert_eq!(auth.verify(&hs256(&with("exp", json!(at(-40))))).await.unwrap_err(), Rejected::Expired);
+    assert_eq!(auth.verify(&hs256(&with("nbf", json!(at(40))))).await.unwrap_err(), Rejected::Bad);
+}
+
+#[actix_web::test]
+async fn issuer_and_audience_are_checked_when_configured() {
+    let open = authenticator(&jwt(|_| {}));
+    assert!(open.verify(&hs256(&with("aud", json!("whoever")))).await.is_ok(), "nobody asked for an audience");
+    let strict = authenticator(&jwt(|settings| {
+        settings.auth.issuer = Some("app".to_owned());
+        settings.auth.audience = Some("calls".to_owned());
+    }));
+    let token = |iss: Value, aud: Value| hs256(&json!({ "sub": 7, "exp": at(60), "iss": iss, "aud": aud }));
+    assert!(strict.verify(&token(json!("app"), json!("calls"))).await.is_ok());
+    assert!(strict.verify(&token(json!("app"), json!(["x", "calls"]))).await.is_ok());
+    for (iss, aud) in [("app", "x"), ("x", "calls")] {
+        assert_eq!(strict.verify(&token(json!(iss), json!(aud))).await.unwrap_err(), Rejected::Bad, "{iss} {aud}");
+    }
+    assert!(strict.verify(&hs256(&claims())).await.is_err(), "neither is there");
+    assert!(strict.verify(&token(json!("app"), Value::Null)).await.is_err());
+    // And what we mint ourselves says both.
+    assert!(strict.verify(&strict.mint(&grant()).unwrap()).await.is_ok());
+}
+
+fn grant() -> Grant {
+    let user = UserId::parse("7").unwrap();
+    let ttl = Duration::from_secs(60);
+    Grant { user, name: None, role: Role::User, profiles: Vec::new(), conversations: None, ttl }
+}
+
+#[actix_web::test]
+async fn public_keys_check_their_own_algorithm_and_no_other() {
+    for (algorithm, _, name) in ASYMMETRIC {
+        let auth = authenticator(&public(algorithm, name));
+        for (_, jws, signer) in ASYMMETRIC {
+            let token = encode(&Header::new(jws), &claims(), &private(signer)).unwrap();
+            assert_eq!(auth.verify(&token).await.is_ok(), name == signer, "{signer} token, {name} key");
+        }
+        // The old trick: sign with HMAC, the public key as the secret.
+        let pem = std::fs::read(fixture(&format!("{name}.public.pem"))).unwrap();
+        let forged = encode(&Header::default(), &claims(), &EncodingKey::from_secret(&pem)).unwrap();
+        assert!(auth.verify(&forged).await.is_err(), "{name}");
+        assert!(auth.mint(&grant()).unwrap_err().contains("public keys"), "{name}");
+    }
+}
+
+#[test]
+fn a_key_that_is_none_is_told_in_a_sentence() {
+    let wrong = public(Algorithm::ES256, "rs256");
+    let missing = public(Algorithm::ES256, "nobody");
+    for settings in [wrong, missing] {
+        let sentence = Authenticator::new(&settings, Clock::new()).err().unwrap();
+        assert!(sentence.starts_with("auth.public_key_file"), "{sentence}");
+    }
+}
+
+/// A JWKS of the three keys, as `kid` names them.
+fn jwks(names: &[(&str, &str)]) -> Value {
+    let keys: Vec<Value> = names
+        .iter()
+        .map(|(name, kid)| {
+            let jws = ASYMMETRIC.iter().find(|(_, _, n)| n == name).unwrap().1;
+            let mut jwk = Jwk::from_encoding_key(&private(name), jws).unwrap();
+            jwk.common.key_id = Some((*kid).to_owned());
+            serde_json::to_value(jwk).unwrap()
+        })
+        .collect();
+    json!({ "keys": keys })
+}
+
+fn named(jws: Jws, name: &str, kid: Option<&str>) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(jws) };
+    encode(&header, &claims(), &private(name)).unwrap()
+}
+
+fn from_jwks(algorithm: Algorithm, place: &str) -> Settings {
+    jwt(|settings| {
+        settings.auth.algorithm = algorithm;
+        settings.auth.jwt_secret = None;
+        settings.auth.jwks = Some(place.to_owned());
+    })
+}
+
+#[actix_web::test]
+async fn a_jwks_file_is_used_by_key_id_and_read_again_for_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jwks.json");
+    std::fs::write(&path, jwks(&[("rs256", "r"), ("es256", "e"), ("eddsa", "d")]).to_string()).unwrap();
+    let place = path.to_str().unwrap();
+    for (algorithm, jws, name) in ASYMMETRIC {
+        let auth = authenticator(&from_jwks(algorithm, place));
+        let kid = if name == "eddsa" { "d" } else { &name[..1] };
+        assert!(auth.verify(&named(jws, name, Some(kid))).await.is_ok(), "{name} by its key id");
+        assert!(auth.verify(&named(jws, name, None)).await.is_ok(), "{name} without a key id");
+    }
+    let auth = authenticator(&from_jwks(Algorithm::ES256, place));
+    std::fs::write(&path, jwks(&[("es256", "new")]).to_string()).unwrap();
+    assert!(auth.verify(&named(Jws::ES256, "es256", Some("new"))).await.is_ok(), "the unknown id made it read again");
+    assert!(auth.verify(&named(Jws::ES256, "es256", Some("e"))).await.is_err(), "the old id is gone");
+    // Within ten seconds it is not read for another unknown id.
+    std::fs::write(&path, jwks(&[("es256", "newer")]).to_string()).unwrap();
+    assert!(auth.verify(&named(Jws::ES256, "es256", Some("newer"))).await.is_err());
+}
+
+#[actix_web::test]
+async fn a_jwks_that_breaks_leaves_the_old_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jwks.json");
+    std::fs::write(&path, jwks(&[("eddsa", "d")]).to_string()).unwrap();
+    let auth = authenticator(&from_jwks(Algorithm::EdDSA, path.to_str().unwrap()));
+    std::fs::write(&path, "<html>").unwrap();
+    assert!(auth.verify(&named(Jws::EdDSA, "eddsa", Some("other"))).await.is_err());
+    assert!(auth.verify(&named(Jws::EdDSA, "eddsa", Some("d"))).await.is_ok());
+    let secret = json!({ "keys": [{ "kty": "oct", "k": base64_url(SECRET.as_bytes()) }] });
+    std::fs::write(&path, secret.to_string()).unwrap();
+    let sentence =
+        Authenticator::new(&from_jwks(Algorithm::EdDSA, path.to_str().unwrap()), Clock::new()).err().unwrap();
+    assert_eq!(sentence, "auth.jwks has no key for EdDSA.");
+}
+
+#[actix_web::test]
+async fn a_jwks_address_is_fetched_when_first_needed() {
+    use actix_web::{App, HttpResponse, HttpServer, web};
+    let set = jwks(&[("rs256", "r")]);
+    let app = move || {
+        let set = set.clone();
+        App::new().route("/jwks", web::get().to(move || std::future::ready(HttpResponse::Ok().json(set.clone()))))
+    };
+    let server = HttpServer::new(app).workers(1).bind(("127.0.0.1", 0)).unwrap();
+    let place = format!("http://{}/jwks", server.addrs()[0]);
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    let auth = authenticator(&from_jwks(Algorithm::RS256, &place));
+    assert!(auth.verify(&named(Jws::RS256, "rs256", Some("r"))).await.is_ok());
+    handle.stop(false).await;
+}
+
+#[test]
+fn who_may_act_and_who_may_look() {
+    let [ann, bob] = ["ann", "bob"].map(|id| UserId::parse(id).unwrap());
+    for (role, acts, reads) in [(Role::User, false, false), (Role::Admin, false, true), (Role::Service, true, true)] {
+        let identity = Identity::plain(ann.clone(), role);
+        assert!(identity.may_act_for(&ann) && identity.may_read_of(&ann));
+        assert_eq!((identity.may_act_for(&bob), identity.may_read_of(&bob)), (acts, reads), "{role:?}");
+    }
+    let mut identity = Identity::plain(ann, Role::User);
+    assert!(!identity.may_join("c", false) && identity.may_join("c", true));
+    identity.conversations = Some(vec!["c".to_owned()]);
+    assert!(identity.may_join("c", false) && !identity.may_join("d", false));
+    assert!(Identity::plain(UserId::parse("tutor_1").unwrap(), Role::User).has_profile("tutor", "1"));
+}

@@ -1,0 +1,198 @@
+//! What settings must be to make sense together, in sentences for whoever set them.
+
+use std::time::Duration;
+
+use super::{Algorithm, AuthMode, Settings};
+use crate::auth::DEVELOPMENT_SECRET;
+
+/// The shortest HMAC secret accepted: as long as the hash, so that guessing it is no easier.
+const MIN_SECRET_BYTES: usize = 32;
+
+/// Files the process needs besides connections: the database, its log, libraries, lookups.
+const FILE_RESERVE: usize = 128;
+
+/// The most connections taken when nobody said how many, however high the file limit is.
+const DEFAULT_CONNECTIONS: usize = 100_000;
+
+/// The shortest deadline of a call. Short ones make no sense for people, yet tests need them; below
+/// this a deadline would run out while its own record is being written.
+const MIN_CALL_DEADLINE: Duration = Duration::from_millis(100);
+
+/// The longest a call may ring: nobody waits longer and the callee would stay busy.
+const MAX_RING: Duration = Duration::from_secs(120);
+
+/// How many files this process may have open, where the system says so.
+pub(super) fn file_limit() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line["Max open files".len()..].split_whitespace().next()?.parse().ok()
+}
+
+/// How many connections fit under a file limit.
+pub(super) fn connections_within(file_limit: Option<usize>) -> usize {
+    // Half of a very low limit, rather than none at all.
+    file_limit
+        .map_or(DEFAULT_CONNECTIONS, |limit| limit.saturating_sub(FILE_RESERVE).max(limit / 2))
+        .clamp(1, DEFAULT_CONNECTIONS)
+}
+
+impl Settings {
+    /// Everything that does not make sense, a sentence each; empty when all is well.
+    pub fn problems(&self, file_limit: Option<usize>) -> Vec<String> {
+        let mut found = Vec::new();
+        self.server_problems(&mut found);
+        self.auth_problems(&mut found);
+        self.time_problems(&mut found);
+        self.limit_problems(file_limit, &mut found);
+        found
+    }
+
+    fn server_problems(&self, found: &mut Vec<String>) {
+        for origin in &self.server.allowed_origins {
+            if !is_origin(origin) {
+                found.push(format!(
+                    "server.allowed_origins holds \"{origin}\", which is not an origin: write the scheme and the host, \
+                     and the port if there is one, as in https://app.example.com, without a path."
+                ));
+            }
+        }
+        let url = &self.database.url;
+        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            found.push("database.url must start with sqlite:, postgres:// or postgresql://.".to_owned());
+        }
+        if crate::ids::UserId::parse(&self.node.id).is_err() {
+            found.push("node.id must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -.".to_owned());
+        }
+    }
+
+    fn auth_problems(&self, found: &mut Vec<String>) {
+        let auth = &self.auth;
+        if let Some(secret) = &auth.jwt_secret {
+            if secret.expose().len() < MIN_SECRET_BYTES {
+                found.push(format!(
+                    "auth.jwt_secret must have at least {MIN_SECRET_BYTES} bytes; it has {}.",
+                    secret.expose().len()
+                ));
+            }
+            if auth.mode == AuthMode::Jwt && secret.expose() == DEVELOPMENT_SECRET {
+                found.push("auth.jwt_secret is the published development secret; choose one of your own.".to_owned());
+            }
+        }
+        match auth.mode {
+            AuthMode::Dev if !self.server.bind.ip().is_loopback() => found.push(format!(
+                "auth.mode is dev, in which anybody may say who they are, so it works on a loopback address only, and \
+                 server.bind is {}. Set auth.mode to jwt (SWITCHBOARD__AUTH__MODE=jwt) with auth.jwt_secret \
+                 (SWITCHBOARD__AUTH__JWT_SECRET) or a public key, or bind to 127.0.0.1.",
+                self.server.bind
+            )),
+            AuthMode::Dev => {}
+            AuthMode::Jwt => match (auth.algorithm, &auth.jwt_secret, &auth.public_key_file, &auth.jwks) {
+                (Algorithm::HS256, None, ..) => found.push(
+                    "auth.mode is jwt with algorithm HS256, which needs auth.jwt_secret; for public keys set \
+                     auth.algorithm to RS256, ES256 or EdDSA."
+                        .to_owned(),
+                ),
+                (Algorithm::HS256, Some(_), None, None) => {}
+                (Algorithm::HS256, Some(_), ..) => found.push(
+                    "auth.algorithm is HS256, which takes neither auth.public_key_file nor auth.jwks; unset them, or \
+                     set auth.algorithm to what those keys are for."
+                        .to_owned(),
+                ),
+                (_, _, None, None) => found.push(format!(
+                    "auth.mode is jwt with algorithm {:?}, which needs auth.public_key_file or auth.jwks.",
+                    auth.algorithm
+                )),
+                (_, _, Some(_), Some(_)) => found
+                    .push("auth.public_key_file and auth.jwks are both set; keep the one that is meant.".to_owned()),
+                _ => {}
+            },
+        }
+        if auth.leeway > Duration::from_secs(300) {
+            found.push("auth.leeway must be at most 5m, or expired tokens live on.".to_owned());
+        }
+        if auth.jwks_reload < Duration::from_secs(10) {
+            found.push("auth.jwks_reload must be at least 10s.".to_owned());
+        }
+        if auth
+            .cookie
+            .as_deref()
+            .is_some_and(|name| !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
+        {
+            found.push("auth.cookie must be a cookie's name: letters, digits, _ - and . only.".to_owned());
+        }
+    }
+
+    fn time_problems(&self, found: &mut Vec<String>) {
+        let (call, presence) = (&self.call, &self.presence);
+        for (name, value) in [
+            ("call.ring_timeout", call.ring_timeout),
+            ("call.offer_timeout", call.offer_timeout),
+            ("call.caller_grace", call.caller_grace),
+            ("call.reconnect_grace", call.reconnect_grace),
+            ("call.restart_grace", call.restart_grace),
+            ("presence.heartbeat", presence.heartbeat),
+            ("presence.ping_every", presence.ping_every),
+            ("presence.pong_within", presence.pong_within),
+            ("presence.flush_every", presence.flush_every),
+            ("limits.body_deadline", self.limits.body_deadline),
+        ] {
+            if value < MIN_CALL_DEADLINE {
+                found.push(format!("{name} must be at least 100ms."));
+            }
+        }
+        if call.ring_timeout > MAX_RING {
+            found.push("call.ring_timeout must be at most 120s.".to_owned());
+        }
+        if presence.offline_after < 2 * presence.heartbeat {
+            found.push(format!(
+                "presence.offline_after ({:?}) must be at least twice presence.heartbeat ({:?}), or one late beat \
+                 shows a user as offline.",
+                presence.offline_after, presence.heartbeat
+            ));
+        }
+        if !(2..=64).contains(&call.max_participants) {
+            found.push("call.max_participants must be 2 to 64.".to_owned());
+        }
+    }
+
+    fn limit_problems(&self, file_limit: Option<usize>, found: &mut Vec<String>) {
+        let limits = &self.limits;
+        for (name, value) in [
+            ("initiates_per_minute", limits.initiates_per_minute as usize),
+            ("messages_per_second", limits.messages_per_second as usize),
+            ("message_burst", limits.message_burst as usize),
+            ("max_message_bytes", limits.max_message_bytes),
+            ("queue", limits.queue),
+            ("devices_per_user", limits.devices_per_user),
+            ("sockets_per_address", limits.sockets_per_address),
+            ("rest_per_second", limits.rest_per_second as usize),
+            ("rest_burst", limits.rest_burst as usize),
+            ("body_bytes", limits.body_bytes),
+            ("signal_body_bytes", limits.signal_body_bytes),
+            ("max_sdp_bytes", limits.max_sdp_bytes),
+            ("max_candidate_bytes", limits.max_candidate_bytes),
+            ("max_name_chars", limits.max_name_chars),
+            ("pending_signals", limits.pending_signals),
+            ("failed_auth", limits.failed_auth as usize),
+        ] {
+            if value == 0 {
+                found.push(format!("limits.{name} must be at least 1."));
+            }
+        }
+        if let Some(limit) = file_limit.filter(|limit| limits.max_connections.saturating_add(FILE_RESERVE) > *limit)
+            && limits.max_connections != 0
+        {
+            found.push(format!(
+                "limits.max_connections is {}, but the process may open {limit} files and needs {FILE_RESERVE} for \
+                 itself: set it to at most {}, or raise the file limit (ulimit -n).",
+                limits.max_connections,
+                limit.saturating_sub(FILE_RESERVE)
+            ));
+        }
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
+    !host.is_empty() && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]_".contains(&b))
+}

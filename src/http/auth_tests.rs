@@ -1,0 +1,275 @@
+//! Tokens where requests carry them, the gate, and what others see of a refusal.
+
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, test};
+
+use super::*;
+use crate::clock::Clock;
+use crate::config::{AuthMode, Secret, Settings};
+use crate::http::gate::{Gate, guard};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+fn dev() -> Settings {
+    Settings::defaults().unwrap()
+}
+
+fn jwt() -> Settings {
+    let mut settings = dev();
+    settings.auth.mode = AuthMode::Jwt;
+    settings.auth.jwt_secret = Some(Secret::new(SECRET));
+    settings.auth.cookie = Some("sb".to_owned());
+    settings.server.allowed_origins = vec!["https://app.example".to_owned()];
+    settings
+}
+
+fn data(settings: &Settings) -> web::Data<Authenticator> {
+    web::Data::new(Authenticator::new(settings, Clock::new()).unwrap())
+}
+
+fn mint(auth: &Authenticator, user: &str, role: Role) -> String {
+    let user = UserId::parse(user).unwrap();
+    let profiles = vec![("tutor".to_owned(), "1".to_owned())];
+    auth.mint(&Grant { user, name: Some("N".to_owned()), role, profiles, conversations: None, ttl: DEFAULT_TTL })
+        .unwrap()
+}
+
+fn request(auth: &web::Data<Authenticator>, path: &str, headers: &[(&'static str, &str)]) -> HttpRequest {
+    let peer = "192.0.2.1:1".parse().unwrap();
+    let mut request = test::TestRequest::get().uri(path).app_data(auth.clone()).peer_addr(peer);
+    for header in headers {
+        request = request.append_header(*header);
+    }
+    request.to_http_request()
+}
+
+#[actix_web::test]
+async fn a_socket_may_carry_its_token_in_four_places() {
+    let auth = data(&jwt());
+    let token = mint(&auth, "7", Role::User);
+    let seven = UserId::parse("7").unwrap();
+    let bearer = format!("Bearer {token}");
+    let pair = format!("switchboard, bearer.{token}");
+    let cookie = format!("a=b; sb={token}");
+    let query = format!("/ws/7?device_id=x&token={token}");
+    for (path, headers) in [
+        ("/ws/7", vec![("authorization", bearer.as_str())]),
+        ("/ws/7", vec![("sec-websocket-protocol", pair.as_str())]),
+        (query.as_str(), vec![]),
+        ("/ws/7", vec![("cookie", cookie.as_str())]),
+    ] {
+        let request = request(&auth, path, &headers);
+        let identity = authenticate_socket(&request, PathOwner::User(&seven)).await.unwrap();
+        assert_eq!(identity.user, seven);
+        assert_eq!(offers_subprotocol(&request), headers.iter().any(|(name, _)| name.starts_with("sec-")));
+    }
+}
+
+#[actix_web::test]
+async fn a_socket_without_a_token_that_holds_or_with_another_ones_path_is_told_apart() {
+    let auth = data(&jwt());
+    let [seven, eight] = ["7", "8"].map(|id| UserId::parse(id).unwrap());
+    let query = |token: &str| format!("/ws/x?token={token}");
+    let token = query(&mint(&auth, "7", Role::User));
+    let admin = query(&mint(&auth, "7", Role::Admin));
+    let service = query(&mint(&auth, "backend", Role::Service));
+    let user = PathOwner::User;
+    let profile = |id| PathOwner::Profile { kind: "tutor", id };
+    for (path, owner, denial, code) in [
+        ("/ws/7", user(&seven), Denial::NoToken, 4401),
+        ("/ws/7?token=x.y.z", user(&seven), Denial::Bad, 4401),
+        (token.as_str(), user(&eight), Denial::NotYours, 4403),
+        (admin.as_str(), user(&eight), Denial::NotYours, 4403),
+        (token.as_str(), profile("2"), Denial::NotYours, 4403),
+        ("/ws/notifications", PathOwner::Token, Denial::NoToken, 4401),
+    ] {
+        let denied = authenticate_socket(&request(&auth, path, &[]), owner).await.unwrap_err();
+        assert_eq!((denied.why, denied.close_code()), (denial, code), "{path}");
+    }
+    for (path, owner, is) in [
+        (&token, profile("1"), "7"),
+        (&token, PathOwner::Token, "7"),
+        (&service, user(&eight), "8"),
+        (&service, profile("9"), "tutor_9"),
+    ] {
+        let identity = authenticate_socket(&request(&auth, path, &[]), owner).await.unwrap();
+        assert_eq!(identity.user.as_str(), is, "{path} {owner:?}");
+    }
+}
+
+#[actix_web::test]
+async fn dev_mode_believes_what_it_is_told_but_checks_a_token() {
+    let auth = data(&dev());
+    let seven = UserId::parse("7").unwrap();
+    let identity = authenticate_socket(&request(&auth, "/ws/7", &[]), PathOwner::User(&seven)).await.unwrap();
+    assert_eq!((identity.user, identity.role), (seven.clone(), Role::User));
+    let denied = authenticate_socket(&request(&auth, "/ws/7?token=x.y.z", &[]), PathOwner::User(&seven)).await;
+    assert_eq!(denied.unwrap_err().why, Denial::Bad);
+    let admin = [("x-user-id", "7"), ("x-user-role", "admin")];
+    assert_eq!(authenticate_rest(&request(&auth, "/", &admin)).await.unwrap().role, Role::Admin);
+    assert_eq!(authenticate_rest(&request(&auth, "/", &[])).await.unwrap_err().code(), "unauthorized");
+    let strict = data(&jwt());
+    assert_eq!(authenticate_rest(&request(&strict, "/", &admin)).await.unwrap_err().code(), "unauthorized");
+}
+
+#[actix_web::test]
+async fn only_services_act_for_others() {
+    let auth = data(&jwt());
+    for (role, is) in [(Role::User, None), (Role::Admin, None), (Role::Service, Some("9"))] {
+        let bearer = format!("Bearer {}", mint(&auth, "7", role));
+        let request = request(&auth, "/", &[("authorization", &bearer), ("x-on-behalf-of", "9")]);
+        let identity = authenticate_rest(&request).await;
+        assert_eq!(identity.as_ref().ok().map(|identity| identity.user.as_str()), is, "{role:?}");
+    }
+}
+
+#[actix_web::test]
+async fn bad_tokens_of_an_address_are_delayed_and_good_ones_are_not() {
+    let auth = data(&jwt());
+    let seven = UserId::parse("7").unwrap();
+    let bad = request(&auth, "/ws/7", &[("authorization", "Bearer x.y.z")]);
+    for _ in 0..10 {
+        assert_eq!(authenticate_rest(&bad).await.unwrap_err().code(), "unauthorized");
+    }
+    assert!(matches!(authenticate_rest(&bad).await.unwrap_err(), Refusal::RateLimited(_)));
+    assert!(!authenticate_socket(&bad, PathOwner::User(&seven)).await.unwrap_err().delay.is_zero());
+    let good = format!("Bearer {}", mint(&auth, "7", Role::User));
+    authenticate_rest(&request(&auth, "/", &[("authorization", &good)])).await.unwrap();
+}
+
+/// What comes back from an app as the service builds it, in this mode, for these headers.
+async fn answer(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> (StatusCode, String) {
+    let gate = Gate::new(settings);
+    let app = App::new()
+        .app_data(web::Data::new(gate.clone()))
+        .app_data(data(settings))
+        .route("/x", web::get().to(HttpResponse::NoContent))
+        .route("/me", web::get().to(async |caller: Caller| caller.0.user.to_string()))
+        .wrap(gate.cors())
+        .wrap(from_fn(guard));
+    let app = test::init_service(app).await;
+    let mut request = test::TestRequest::with_uri("/x").method(method.parse().unwrap());
+    for header in headers {
+        request = request.append_header(*header);
+    }
+    let response = test::call_service(&app, request.to_request()).await;
+    let allowed = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    (response.status(), allowed.map(|origin| origin.to_str().unwrap().to_owned()).unwrap_or_default())
+}
+
+#[actix_web::test]
+async fn in_dev_mode_only_loopback_names_and_pages_come_in() {
+    for (host, passes) in [
+        ("localhost", true),
+        ("LOCALHOST:8080", true),
+        ("127.0.0.1:8080", true),
+        ("127.9.9.9", true),
+        ("[::1]:8080", true),
+        ("[::1]", true),
+        ("evil.example", false),
+        ("localhost.evil.example", false),
+        ("127.0.0.1.evil.example", false),
+        ("evil.example:127.0.0.1", false),
+        ("[::1]evil.example", false),
+        ("192.168.0.1", false),
+        ("0.0.0.0", false),
+        ("", false),
+    ] {
+        let status = answer(&dev(), "GET", &[("host", host)]).await.0;
+        assert_eq!(status, if passes { 204 } else { 403 }, "{host}");
+    }
+    assert_eq!(answer(&dev(), "GET", &[]).await.0, 403, "no host");
+    assert_eq!(answer(&dev(), "GET", &[("host", "localhost"), ("host", "evil.example")]).await.0, 403, "two hosts");
+    for (origin, passes) in [
+        ("http://localhost:3000", true),
+        ("https://127.0.0.1", true),
+        ("http://[::1]:1", true),
+        ("http://evil.example", false),
+        ("http://localhost@evil.example", false),
+        ("http://localhost/", false),
+        ("file://localhost", false),
+        ("null", false),
+    ] {
+        let status = answer(&dev(), "GET", &[("host", "localhost"), ("origin", origin)]).await.0;
+        assert_eq!(status, if passes { 204 } else { 403 }, "{origin}");
+    }
+}
+
+#[actix_web::test]
+async fn in_jwt_mode_our_own_and_the_listed_origins_come_in() {
+    for (origin, passes) in [
+        (None, true),
+        (Some("https://calls.example"), true),
+        (Some("https://app.example"), true),
+        (Some("http://app.example"), false),
+        (Some("https://app.example:444"), false),
+        (Some("https://calls.example.evil.example"), false),
+        (Some("http://localhost"), false),
+        (Some("null"), false),
+    ] {
+        let mut headers = vec![("host", "calls.example")];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        assert_eq!(answer(&jwt(), "GET", &headers).await.0, if passes { 204 } else { 403 }, "{origin:?}");
+    }
+}
+
+#[actix_web::test]
+async fn browsers_learn_which_origins_and_headers_are_allowed() {
+    let ask = |origin, wanted| {
+        vec![
+            ("host", "calls.example"),
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", wanted),
+        ]
+    };
+    let wanted = "authorization,content-type,idempotency-key,x-user-id";
+    let (status, allowed) = answer(&jwt(), "OPTIONS", &ask("https://app.example", wanted)).await;
+    assert_eq!((status.as_u16(), allowed.as_str()), (200, "https://app.example"));
+    assert_eq!(
+        answer(&jwt(), "OPTIONS", &ask("https://evil.example", wanted)).await,
+        (StatusCode::FORBIDDEN, "".into())
+    );
+    assert_eq!(answer(&jwt(), "OPTIONS", &ask("https://app.example", "x-evil")).await.0, 400);
+    let simple = [("host", "calls.example"), ("origin", "https://app.example")];
+    assert_eq!(answer(&jwt(), "GET", &simple).await, (StatusCode::NO_CONTENT, "https://app.example".into()));
+}
+
+#[actix_web::test]
+async fn dev_tokens_are_minted_in_dev_mode_only() {
+    for (settings, status) in [(dev(), 200), (jwt(), 404)] {
+        let auth = data(&settings);
+        let app = App::new().app_data(auth.clone()).route("/api/dev/token", web::post().to(dev_token));
+        let app = test::init_service(app).await;
+        let wanted = json!({ "user": 7, "profiles": [{"type": "tutor", "id": 1}], "ttl": "5m" });
+        let request = test::TestRequest::post().uri("/api/dev/token").set_json(wanted).to_request();
+        let response = test::call_service(&app, request).await;
+        assert_eq!(response.status(), status);
+        if status == 200 {
+            let body: Value = test::read_body_json(response).await;
+            let identity = auth.verify(body["token"].as_str().unwrap()).await.unwrap();
+            assert!(identity.user.as_str() == "7" && identity.has_profile("tutor", "1"));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_user_who_asks_too_often_waits_and_others_do_not() {
+    let mut settings = dev();
+    (settings.limits.rest_per_second, settings.limits.rest_burst) = (1, 3);
+    let app = App::new()
+        .app_data(data(&settings))
+        .app_data(web::Data::new(RestLimits::new(&settings, Clock::new())))
+        // Twice the caller in one request is one request.
+        .route("/me", web::get().to(async |_: Caller, caller: Caller| caller.0.user.to_string()));
+    let app = test::init_service(app).await;
+    let mut statuses = Vec::new();
+    for user in ["7", "7", "7", "7", "8"] {
+        let request = test::TestRequest::with_uri("/me").insert_header(("x-user-id", user)).to_request();
+        let response = test::call_service(&app, request).await;
+        assert_eq!(response.headers().contains_key(header::RETRY_AFTER), response.status() == 429);
+        statuses.push(response.status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 200]);
+}

@@ -7,6 +7,8 @@
 
 pub mod call;
 pub mod clock;
+pub mod dialect;
 pub mod ids;
 pub mod router;
 pub mod signal;
+pub mod ws;

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::call::Record;
 use crate::clock::Moment;
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
+pub use crate::signal::Capabilities;
 use crate::signal::{CallView, Command, Notice, Refusal};
 
 /// The last proof of life of one device, stored by its edge without asking anybody.
@@ -70,13 +71,6 @@ pub struct Route {
     pub peer: UserId,
     /// The other end.
     pub outlet: Arc<dyn Outlet>,
-}
-
-/// What a device's dialect can do, as far as calls care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Capabilities {
-    /// The invitation must carry the caller's offer, so the device is rung only when it is there.
-    pub offer_in_invitation: bool,
 }
 
 /// A socket is open and authenticated.

@@ -3,11 +3,13 @@
 //! A [`Command`] is what a peer asks, a [`Notice`] is what a peer is told, a [`Refusal`] is a reasoned
 //! "no". Dialects translate their wire form to and from these; nothing here knows a wire form.
 
+mod capabilities;
 mod command;
 mod notice;
 mod payload;
 mod refusal;
 
+pub use capabilities::Capabilities;
 pub use command::{Addressee, Command, Invite};
 pub use notice::{CallView, Closing, Incoming, Notice};
 pub use payload::{Extra, Payload};

@@ -7,6 +7,9 @@ pub mod fields;
 pub mod polling;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::value::RawValue;
 
 use crate::ids::UserId;

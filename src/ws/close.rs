@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 macro_rules! closes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal, $meaning:literal, $back:ident;)*) => {
+    ($($name:ident = $code:literal, $reason:literal, $meaning:literal, $back:ident;)*) => {
         /// Why the service closes a socket.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Close {
@@ -73,13 +73,27 @@ closes! {
     Malformed = 4400, "malformed messages", "Five malformed messages within ten seconds.", No;
     Unauthorized = 4401, "unauthorized", "No token, a bad one, or one that has expired.", WithToken;
     Forbidden = 4403, "forbidden", "This address is not the token's.", No;
+    Killed = 4403, "closed by administrator", "An administrator closed the socket.", No;
     NotFound = 4404, "no such endpoint", "Nothing is served here.", No;
     Silent = 4408, "no pong", "A ping was not answered in time.", AndResync;
     Slow = 4408, "slow consumer", "The client does not read what it is sent.", AndResync;
     Replaced = 4409, "replaced", "The same device opened a new socket.", No;
     TooMany = 4409, "too many devices", "The user has as many sockets as allowed.", No;
-    Killed = 4403, "closed by administrator", "An administrator closed the socket.", No;
     Flooding = 4429, "flooding", "Too many messages; the reason says when to come back.", AfterWait;
+}
+
+impl ComeBack {
+    /// The rule in words, as the protocol document has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsItLikes => "as it likes",
+            Self::No => "does not come back",
+            Self::Later => "comes back after a random wait (0–10 s), then backs off",
+            Self::WithToken => "comes back with a new token",
+            Self::AndResync => "comes back and resyncs",
+            Self::AfterWait => "comes back after `retry_after_ms`",
+        }
+    }
 }
 
 impl Close {
@@ -107,5 +121,27 @@ impl From<Eviction> for Close {
             Eviction::Draining => Self::Draining,
             Eviction::Killed => Self::Killed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_close_stands_in_the_protocol_document() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PROTOCOL.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        for close in Close::ALL {
+            let Row { code, reason, meaning, come_back } = close.row();
+            let line = format!("| {code} | {reason} | {meaning} | {} |", come_back.as_str());
+            assert!(document.contains(&line), "missing: {line}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_said_in_the_reason() {
+        let close = Close::Flooding.frame_after(Duration::from_millis(1500));
+        assert_eq!(close.description.as_deref(), Some("flooding; retry_after_ms=1500"));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponseBuilder, web};
 use actix_web_actors::ws;
 use futures_util::StreamExt;
 
@@ -15,8 +15,8 @@ use super::outbox::Outbox;
 pub const SUBPROTOCOL: &str = "switchboard";
 
 /// Answers the upgrade, or says why it is none.
-pub fn accept(req: &HttpRequest) -> Result<HttpResponseBuilder, HttpResponse> {
-    ws::handshake_with_protocols(req, &[SUBPROTOCOL]).map_err(|why| why.error_response())
+pub fn accept(req: &HttpRequest) -> Result<HttpResponseBuilder, ws::HandshakeError> {
+    ws::handshake_with_protocols(req, &[SUBPROTOCOL])
 }
 
 /// Says why, and waits a little for the client's side of the closing handshake.

@@ -5,23 +5,22 @@
 //! is refused after it (4401, 4403), because a browser cannot see an HTTP status here and would try for ever.
 
 pub mod close;
+pub mod connections;
 pub mod frames;
 pub mod handshake;
 pub mod outbox;
 pub mod outlet;
+mod relay;
 pub mod session;
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
-use actix_web::{HttpRequest, HttpResponse, dev, web};
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, dev, web};
 
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::Dialect;
@@ -32,6 +31,7 @@ use outbox::{Body, Outbox};
 use outlet::{Identity, SocketOutlet};
 use session::{Parts, WsSession};
 
+pub use connections::{Connections, Lease};
 pub use outlet::RouterPort;
 pub use session::SocketBudget;
 
@@ -129,57 +129,8 @@ pub struct SocketEdge {
     pub connections: Arc<Connections>,
 }
 
-/// Counts sockets, in all and by address.
-#[derive(Debug, Default)]
-pub struct Connections {
-    total: AtomicUsize,
-    by_address: DashMap<IpAddr, usize>,
-}
-
-impl Connections {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.total.load(Ordering::Relaxed)
-    }
-
-    /// Takes a place, if there is one; it is free again when the lease is dropped.
-    pub fn take(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Lease> {
-        if self.total.fetch_add(1, Ordering::Relaxed) >= limits.total {
-            self.total.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let mut here = self.by_address.entry(address).or_insert(0);
-        if *here >= limits.per_address {
-            self.total.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        *here += 1;
-        drop(here);
-        Some(Lease { connections: self.clone(), address })
-    }
-}
-
-/// A place among the connections.
-#[derive(Debug)]
-pub struct Lease {
-    connections: Arc<Connections>,
-    address: IpAddr,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.connections.total.fetch_sub(1, Ordering::Relaxed);
-        if let Entry::Occupied(mut here) = self.connections.by_address.entry(self.address) {
-            if *here.get() > 1 {
-                *here.get_mut() -= 1;
-            } else {
-                here.remove();
-            }
-        }
-    }
-}
-
-/// Adds the socket routes. The app needs a `web::Data<SocketEdge>`.
+/// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
+/// before: what is left is answered 404 here.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open))).service(
         web::resource("/ws/{tail:.*}").to(async || refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")),
@@ -218,7 +169,7 @@ async fn open(
     };
     let mut response = match handshake::accept(&req) {
         Ok(response) => response,
-        Err(refusal) => return refusal,
+        Err(why) => return why.error_response(),
     };
     let address = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(lease) = edge.connections.take(address, &edge.limits) else {

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -21,11 +21,14 @@ use super::frames::{FrameReader, Message};
 use super::outlet::{Look, RouterPort, SocketOutlet};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::dialect::Inbound;
-use crate::router::messages::{Ask, Connect, Peer, Pulse, ReplyTo};
-use crate::signal::{Command, Notice, Payload, Refusal};
+use crate::router::messages::{Connect, Pulse};
+use crate::signal::Refusal;
 
 /// How late a deadline may be noticed before it is this process that stood still, not its clients.
 const STALL: Duration = Duration::from_secs(2);
+
+/// What a socket gets beyond its deadline, so that a pong which already arrived is read first.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// Asked for every inbound message: may it be handled, or when may the next one come.
 pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
@@ -55,8 +58,8 @@ pub struct Parts {
 
 /// One socket's actor.
 pub struct WsSession {
-    outlet: Arc<SocketOutlet>,
-    router: Arc<RouterPort>,
+    pub(super) outlet: Arc<SocketOutlet>,
+    pub(super) router: Arc<RouterPort>,
     clock: Clock,
     limits: Limits,
     budget: SocketBudget,
@@ -68,29 +71,16 @@ pub struct WsSession {
     deaf: bool,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
-    in_flight: Arc<AtomicUsize>,
+    /// How many messages are on the long way, through the router.
+    pub(super) in_flight: Arc<AtomicUsize>,
     expires_at: Option<Timestamp>,
     ping_at: Moment,
     pong_by: Option<Moment>,
+    /// The deadline has passed once and what had arrived is being read.
+    last_call: bool,
     /// Set while the closing handshake runs: when it is over in any case.
     close_by: Option<Moment>,
     alarm: Option<(SpawnHandle, Moment)>,
-}
-
-/// One message on the long way. Counted down when it is answered, or when the answer can no longer come.
-struct InFlight(Arc<AtomicUsize>);
-
-impl InFlight {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl WsSession {
@@ -113,6 +103,7 @@ impl WsSession {
             expires_at: parts.expires_at,
             ping_at: now + parts.limits.ping_every,
             pong_by: None,
+            last_call: false,
             close_by: None,
             alarm: None,
             limits: parts.limits,
@@ -151,9 +142,14 @@ impl WsSession {
         if stalled {
             // The pongs may be waiting unread: everybody gets the full time again.
             self.pong_by = self.pong_by.map(|_| now.tick + self.limits.pong_within);
+            self.last_call = false;
         }
         if self.pong_by.is_some_and(|by| by <= now.tick) {
-            return self.shut(Close::Silent, self.pulse.last(), ctx);
+            if self.last_call {
+                return self.shut(Close::Silent, self.pulse.last(), ctx);
+            }
+            self.last_call = true;
+            self.pong_by = Some(now.tick + LAST_CALL.min(self.limits.pong_within));
         }
         if self.ping_at <= now.tick {
             self.ping_at = now.tick + self.limits.ping_every;
@@ -188,6 +184,7 @@ impl WsSession {
         }
         self.pulse.beat(self.clock.moment());
         self.pong_by = None;
+        self.last_call = false;
         match message {
             Message::Pong => {}
             Message::Ping(content) => {
@@ -254,53 +251,6 @@ impl WsSession {
             self.malformed.pop_front();
         }
         self.malformed.len() >= self.limits.malformed
-    }
-
-    fn command(&mut self, command: Command, reference: Option<Payload>) {
-        let Some(command) = self.try_direct(command) else { return };
-        let who = self.outlet.who();
-        let peer = Peer { user: who.user.clone(), name: who.name.clone(), device: Some(who.device.clone()) };
-        // Old clients know no `error`; where their hanging up came too late, the closing message told them.
-        let closing = matches!(command, Command::HangUp { .. } | Command::Decline { .. }) && reference.is_none();
-        let outlet = self.outlet.clone();
-        let in_flight = InFlight::new(&self.in_flight);
-        let reply = ReplyTo::new(move |answer| {
-            let late = |refusal: &Refusal| {
-                closing && matches!(refusal, Refusal::CallEnded(_) | Refusal::NotFound(_) | Refusal::OutOfTurn(_))
-            };
-            if let Err(refusal) = answer
-                && !late(&refusal)
-            {
-                outlet.refuse(&refusal, reference.as_ref());
-            }
-            drop(in_flight);
-        });
-        self.router.ask.do_send(Ask { peer, command, reply });
-    }
-
-    /// Hands a candidate straight to the other device where that keeps the order; else gives it back.
-    fn try_direct(&self, command: Command) -> Option<Command> {
-        let Command::Candidate { to, payload, extra } = command else { return Some(command) };
-        let give_back = |to, payload, extra| Some(Command::Candidate { to, payload, extra });
-        if self.in_flight.load(Ordering::Acquire) > 0 {
-            return give_back(to, payload, extra);
-        }
-        let fits = |route: &crate::router::messages::Route| {
-            to.call.is_none_or(|call| call == route.call) && to.user.as_ref().is_none_or(|user| *user == route.peer)
-        };
-        let Some(route) = self.outlet.route().filter(|route| fits(route)) else {
-            return give_back(to, payload, extra);
-        };
-        let from = self.outlet.who().user.clone();
-        let notice = Notice::Candidate { call: route.call, from, payload, extra };
-        if route.outlet.deliver(&notice) {
-            return None;
-        }
-        // The other device is gone; the router knows what that means.
-        match notice {
-            Notice::Candidate { payload, extra, .. } => give_back(to, payload, extra),
-            _ => None,
-        }
     }
 
     /// What the router's "no" to the socket itself means on the wire.

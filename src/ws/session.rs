@@ -183,10 +183,15 @@ impl WsSession {
             return;
         }
         self.pulse.beat(self.clock.moment());
-        self.pong_by = None;
+        let asked = self.pong_by.take().is_some();
         self.last_call = false;
         match message {
-            Message::Pong => {}
+            // A pong nobody asked for is allowed, but not in floods.
+            Message::Pong => {
+                if !asked {
+                    self.within_budget(ctx);
+                }
+            }
             Message::Ping(content) => {
                 if self.within_budget(ctx) {
                     self.outlet.send(Outgoing::Pong(content));

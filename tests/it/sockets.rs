@@ -326,6 +326,36 @@ async fn a_declared_length_over_the_limit_closes_at_the_header() {
     timeout(Duration::from_secs(5), stream.read_exact(&mut close)).await.unwrap().unwrap();
     assert_eq!((close[0], &close[2..]), (0x88, &1009u16.to_be_bytes()[..]));
     server.gone_once("7", false).await;
+    // It may go on sending, into nothing and not for long.
+    let (before, chunk) = (resident_kib(), vec![0; 64 * 1024]);
+    let flood = async { while stream.write_all(&chunk).await.is_ok() {} };
+    timeout(Duration::from_secs(8), flood).await.expect("the connection is still open");
+    assert!(resident_kib() < before + 64 * 1024, "it was buffered");
+}
+
+/// The memory this process holds.
+fn resident_kib() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+}
+
+#[actix_web::test]
+async fn a_client_that_ignores_the_close_is_cut_off() {
+    let server = serve(Setup::default());
+    let (_, mut stream) = server.upgrade("/ws/7", "").await;
+    server.until("the socket", |heard| heard.outlets.len() == 1).await;
+    server.outlet("7").evict(Eviction::Killed);
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("still open").unwrap();
+    assert_eq!(rest[2..4], 4403u16.to_be_bytes());
+    drop(stream);
+    for _ in 0..300 {
+        if server.connections.count() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("its place is still taken");
 }
 
 #[actix_web::test]

@@ -153,11 +153,12 @@ fn serve(setup: Setup) -> Server {
         connections: connections.clone(),
     });
     // Holds up the worker's thread, as a stopped process would.
-    let block = async || {
-        std::thread::sleep(Duration::from_millis(2600));
+    let block = async |ms: web::Path<u64>| {
+        std::thread::sleep(Duration::from_millis(*ms));
         "slept"
     };
-    let app = move || App::new().app_data(edge.clone()).configure(ws::routes).route("/block", web::get().to(block));
+    let app =
+        move || App::new().app_data(edge.clone()).configure(ws::routes).route("/block/{ms}", web::get().to(block));
     let server =
         HttpServer::new(app).on_connect(ws::on_connect).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
     let address = server.addrs()[0].to_string();
@@ -486,24 +487,48 @@ async fn an_address_has_only_so_many_sockets_and_gets_its_places_back() {
 }
 
 #[actix_web::test]
-async fn after_a_stall_of_the_process_itself_nobody_is_closed() {
+async fn after_a_stall_of_the_process_itself_a_pong_that_had_arrived_still_counts() {
     let mut setup = Setup::default();
     setup.limits.ping_every = Duration::from_millis(300);
     setup.limits.pong_within = Duration::from_millis(300);
     let server = serve(setup);
-    let mut seven = server.connect("7").await;
-    let answering = actix_web::rt::spawn(async move { while let Some(Ok(_)) = seven.next().await {} });
-    server.until("the socket", |heard| heard.outlets.len() == 1).await;
-    for wait in [0, 310] {
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        let mut stream = TcpStream::connect(&server.address).await.unwrap();
-        stream.write_all(b"GET /block HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    for (user, stall) in [("7", 1000), ("8", 2600)] {
+        let (_, mut stream) = server.upgrade(&format!("/ws/{user}"), "").await;
+        let mut ping = [0; 2];
+        stream.read_exact(&mut ping).await.unwrap();
+        assert_eq!(ping, [0x89, 0]);
+        let mut blocked = TcpStream::connect(&server.address).await.unwrap();
+        let request = format!("GET /block/{stall} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        blocked.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).await.unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        blocked.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("slept"));
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let user = UserId::parse(user).unwrap();
+        assert!(server.heard.lock().unwrap().gone.iter().all(|(gone, _)| *gone != user), "{stall}");
     }
-    tokio::time::sleep(Duration::from_millis(1200)).await;
-    assert!(server.heard.lock().unwrap().gone.is_empty());
-    assert!(!answering.is_finished());
-    answering.abort();
+}
+
+#[actix_web::test]
+async fn outlets_with_a_route_to_each_other_are_freed() {
+    let server = serve(Setup::default());
+    let (seven, eight) = (server.connect("7").await, server.connect("8").await);
+    server.until("both", |heard| heard.outlets.len() == 2).await;
+    let route = |user: &str| {
+        let (call, peer) = (CallId::new(3).unwrap(), UserId::parse(user).unwrap());
+        Some(Arc::new(Route { call, peer, outlet: server.outlet(user) }))
+    };
+    server.outlet("7").set_route(route("8"));
+    server.outlet("8").set_route(route("7"));
+    drop((seven, eight));
+    server.until("both gone", |heard| heard.gone.len() == 2).await;
+    // Also where the call opens it only now.
+    server.outlet("7").set_route(route("8"));
+    server.outlet("8").set_route(route("7"));
+    let weak = [Arc::downgrade(&server.outlet("7")), Arc::downgrade(&server.outlet("8"))];
+    server.heard.lock().unwrap().outlets.clear();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(weak.iter().all(|outlet| outlet.upgrade().is_none()));
 }

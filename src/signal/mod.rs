@@ -3,11 +3,13 @@
 //! A [`Command`] is what a peer asks, a [`Notice`] is what a peer is told, a [`Refusal`] is a reasoned
 //! "no". Dialects translate their wire form to and from these; nothing here knows a wire form.
 
+mod capabilities;
 mod command;
 mod notice;
 mod payload;
 mod refusal;
 
+pub use capabilities::Capabilities;
 pub use command::{Addressee, Command, Invite};
 pub use notice::{CallView, Closing, Incoming, Notice};
 pub use payload::{Extra, Payload};
@@ -43,13 +45,6 @@ impl CallType {
             _ => None,
         }
     }
-}
-
-/// What a device's dialect can do, as far as calls care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Capabilities {
-    /// The invitation must carry the caller's offer, so the device is rung only when it is there.
-    pub offer_in_invitation: bool,
 }
 
 /// Which half of a WebRTC negotiation a description is.

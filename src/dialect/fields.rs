@@ -1,0 +1,349 @@
+//! A flat view of one JSON object, and the writer for one.
+//!
+//! Signalling messages are small objects around payloads nobody here reads. The view keeps the fields in
+//! the order they came and their values as raw text, so a description of 30 KB is copied once and never
+//! parsed. Getters *take* a field; what nobody took is what passes through.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::ids::{CallId, ConversationId, UserId};
+use crate::signal::{Extra, Payload, Refusal};
+
+/// How deep a message may nest.
+pub const MAX_DEPTH: usize = 32;
+
+/// How many fields a message may have. The search for a name is linear, so this bounds its cost.
+pub const MAX_FIELDS: usize = 64;
+
+/// How many ids a list may name. Far above what a call may hold; the core says what is too many.
+const MAX_IDS: usize = 64;
+
+/// The fields of one JSON object, in the order they came; of a repeated name the last value counts.
+#[derive(Debug)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A field name, borrowed where it holds no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field name")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields: Self::Value = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    let value: &'de RawValue = map.next_value()?;
+                    if let Some(earlier) = fields.iter_mut().find(|(known, _)| *known == name) {
+                        earlier.1 = value;
+                    } else if fields.len() < MAX_FIELDS {
+                        fields.push((name, value));
+                    } else {
+                        return Err(A::Error::custom("too many fields"));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Object).map(Self)
+    }
+}
+
+/// Whether brackets nest no deeper than [`MAX_DEPTH`]. Scans bytes, so that it costs no stack.
+fn is_shallow(text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return false;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+fn invalid(name: &str, what: &str) -> Refusal {
+    Refusal::Invalid(format!("{name} must be {what}"))
+}
+
+/// A raw value as a number or string; `None` for anything else, without reading it.
+fn scalar(raw: &RawValue) -> Option<Value> {
+    match raw.get().bytes().next() {
+        Some(b'"' | b'-' | b'0'..=b'9') => serde_json::from_str(raw.get()).ok(),
+        _ => None,
+    }
+}
+
+fn user_of(name: &str, raw: &RawValue) -> Result<UserId, Refusal> {
+    let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
+    UserId::from_json(&value).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
+}
+
+impl<'a> Fields<'a> {
+    /// Reads one JSON object.
+    pub fn parse(text: &'a str) -> Result<Self, Refusal> {
+        if !is_shallow(text) {
+            return Err(Refusal::TooLarge(format!("a message may nest at most {MAX_DEPTH} deep")));
+        }
+        serde_json::from_str(text).map_err(|why| Refusal::Invalid(format!("a message is one JSON object: {why}")))
+    }
+
+    /// Takes a field, `null` included.
+    pub fn take_any(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Takes a field; `null` counts as absent.
+    pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.take_any(name).filter(|raw| raw.get() != "null")
+    }
+
+    /// Takes a text of at most `max_chars` characters.
+    pub fn text(&mut self, name: &str, max_chars: usize) -> Result<Option<String>, Refusal> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let text: String = serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a string"))?;
+        if text.chars().count() > max_chars {
+            return Err(Refusal::TooLarge(format!("{name} may have at most {max_chars} characters")));
+        }
+        Ok(Some(text))
+    }
+
+    /// Takes a user id.
+    pub fn user(&mut self, name: &str) -> Result<Option<UserId>, Refusal> {
+        self.take(name).map(|raw| user_of(name, raw)).transpose()
+    }
+
+    /// Takes a list of user ids; a repeated one counts once.
+    pub fn users(&mut self, name: &str) -> Result<Vec<UserId>, Refusal> {
+        let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
+        let list: Vec<&RawValue> =
+            serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a list of numbers or strings"))?;
+        if list.len() > MAX_IDS {
+            return Err(Refusal::TooLarge(format!("{name} may name at most {MAX_IDS} users")));
+        }
+        let mut users = Vec::with_capacity(list.len());
+        for raw in list {
+            let user = user_of(name, raw)?;
+            if !users.contains(&user) {
+                users.push(user);
+            }
+        }
+        Ok(users)
+    }
+
+    /// Takes a number or string as text, for parts an id is made of.
+    pub fn id_text(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+        Ok(self.user(name)?.map(|id| id.as_str().to_owned()))
+    }
+
+    /// Takes the id of a call.
+    pub fn call(&mut self, name: &str) -> Result<Option<CallId>, Refusal> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
+        CallId::from_json(&value).map(Some).map_err(|_| invalid(name, "an integer from 1 to 2^53-1"))
+    }
+
+    /// Takes the id of a conversation.
+    pub fn conversation(&mut self, name: &str) -> Result<Option<ConversationId>, Refusal> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
+        ConversationId::from_json(&value).map(Some).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
+    }
+
+    /// Takes a payload of at most `max_bytes`, unread.
+    pub fn payload(&mut self, name: &str, max_bytes: usize) -> Result<Option<Payload>, Refusal> {
+        self.take(name).map(|raw| payload_of(name, raw, max_bytes)).transpose()
+    }
+
+    /// Removes the fields whose name `unwanted` says.
+    pub fn drop_where(&mut self, unwanted: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| !unwanted(name));
+    }
+
+    /// What nobody took.
+    pub fn into_extra(self) -> Extra {
+        self.0.into_iter().map(|(name, raw)| (name.into_owned(), Payload::new(raw))).collect()
+    }
+}
+
+/// Keeps a raw value as a payload of at most `max_bytes`.
+pub fn payload_of(name: &str, raw: &RawValue, max_bytes: usize) -> Result<Payload, Refusal> {
+    if raw.get().len() > max_bytes {
+        return Err(Refusal::TooLarge(format!("{name} may have at most {max_bytes} bytes")));
+    }
+    Ok(Payload::new(raw))
+}
+
+/// Writes the text of one JSON object: names and texts escaped, payloads spliced in as they are.
+#[derive(Debug, Default)]
+pub struct ObjectWriter {
+    text: String,
+    /// What was written here, so that a passed-through field can never stand in for it.
+    names: Vec<&'static str>,
+}
+
+impl ObjectWriter {
+    /// An object whose first field is its type.
+    pub fn typed(kind: &str) -> Self {
+        Self::default().text("type", kind)
+    }
+
+    /// Keeps a name from being passed through, for a field that is added later.
+    pub fn reserve(mut self, name: &'static str) -> Self {
+        self.names.push(name);
+        self
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        push_string(&mut self.text, name);
+        self.text.push(':');
+    }
+
+    fn known(mut self, name: &'static str, json: &str) -> Self {
+        self.name(name);
+        self.names.push(name);
+        self.text.push_str(json);
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(mut self, name: &'static str, value: &str) -> Self {
+        self.name(name);
+        self.names.push(name);
+        push_string(&mut self.text, value);
+        self
+    }
+
+    /// Adds a payload as it was sent.
+    pub fn payload(self, name: &'static str, value: &Payload) -> Self {
+        self.known(name, value.get())
+    }
+
+    /// Adds a value made here: a number, an id, `null`.
+    pub fn value(self, name: &'static str, value: impl Into<Value>) -> Self {
+        let json = value.into().to_string();
+        self.known(name, &json)
+    }
+
+    /// Adds an object made here.
+    pub fn object(self, name: &'static str, value: Self) -> Self {
+        let json = value.finish();
+        self.known(name, &json)
+    }
+
+    /// Adds the passed-through fields whose names are not taken.
+    pub fn extra(mut self, extra: &Extra) -> Self {
+        for (name, payload) in extra {
+            if !self.names.contains(&name.as_str()) {
+                self.name(name);
+                self.text.push_str(payload.get());
+            }
+        }
+        self
+    }
+
+    /// The object's text.
+    pub fn finish(mut self) -> String {
+        if self.text.is_empty() {
+            self.text.push('{');
+        }
+        self.text.push('}');
+        self.text
+    }
+}
+
+/// Appends a JSON string literal.
+fn push_string(to: &mut String, text: &str) {
+    to.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => to.push_str("\\\""),
+            '\\' => to.push_str("\\\\"),
+            '\n' => to.push_str("\\n"),
+            '\r' => to.push_str("\\r"),
+            '\t' => to.push_str("\\t"),
+            c if u32::from(c) < 0x20 => to.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => to.push(c),
+        }
+    }
+    to.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_repeated_field_the_last_value_counts_and_order_is_kept() {
+        let mut fields = Fields::parse(r#"{"b":1,"a":"x","b":2,"\u0063":[3]}"#).unwrap();
+        assert_eq!(fields.take("a").unwrap().get(), "\"x\"");
+        let rest = fields.into_extra();
+        let seen: Vec<_> = rest.iter().map(|(name, payload)| (name.as_str(), payload.get())).collect();
+        assert_eq!(seen, [("b", "2"), ("c", "[3]")]);
+    }
+
+    #[test]
+    fn depth_and_number_of_fields_are_limited() {
+        let nested = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(Fields::parse(&nested(31)).is_ok());
+        assert!(matches!(Fields::parse(&nested(32)), Err(Refusal::TooLarge(_))));
+        assert!(Fields::parse(r#"{"a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#).is_ok());
+        let many: Vec<String> = (0..65).map(|n| format!("\"f{n}\":1")).collect();
+        assert!(Fields::parse(&format!("{{{}}}", many.join(","))).is_err());
+    }
+
+    #[test]
+    fn refusals_name_the_field_and_what_it_must_be() {
+        let mut fields = Fields::parse(r#"{"to_user_id":[7],"call_id":0,"from_name":7}"#).unwrap();
+        assert_eq!(fields.user("to_user_id").unwrap_err().to_string(), "to_user_id must be a number or a string");
+        assert_eq!(fields.call("call_id").unwrap_err().to_string(), "call_id must be an integer from 1 to 2^53-1");
+        assert_eq!(fields.text("from_name", 9).unwrap_err().to_string(), "from_name must be a string");
+    }
+
+    #[test]
+    fn a_passed_through_field_never_replaces_one_written_here() {
+        let extra = vec![
+            ("type".to_owned(), Payload::from_json(&Value::from("forged"))),
+            ("a\"b".to_owned(), Payload::from_json(&Value::from(1))),
+        ];
+        assert_eq!(ObjectWriter::typed("x\u{1}").extra(&extra).finish(), r#"{"type":"x\u0001","a\"b":1}"#);
+    }
+}

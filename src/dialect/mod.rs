@@ -1,0 +1,142 @@
+//! Wire vocabularies: one small file per form. Frame → [`Command`], [`Notice`] → frame, nothing else.
+//!
+//! A dialect knows names and fields. It knows no socket, no clock and no call: whether a command is
+//! allowed is decided in the core. To add one, write its file and its line in [`DIALECTS`].
+
+pub mod fields;
+pub mod polling;
+pub mod users;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::value::RawValue;
+
+use crate::ids::UserId;
+use crate::signal::{Addressee, Capabilities, Command, Notice, Payload, Refusal};
+use fields::{Fields, ObjectWriter};
+
+/// The longest `ref` a client may give a message, in bytes of JSON.
+const MAX_REFERENCE: usize = 128;
+
+/// The longest token a client may send to stay connected, in characters.
+const MAX_TOKEN: usize = 8 * 1024;
+
+/// How large the parts of a message may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// A description, in bytes.
+    pub max_sdp: usize,
+    /// A candidate, in bytes.
+    pub max_candidate: usize,
+    /// A name shown to people, in characters.
+    pub max_name_chars: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { max_sdp: 32 * 1024, max_candidate: 4 * 1024, max_name_chars: 128 }
+    }
+}
+
+/// What a frame on a socket says.
+#[derive(Debug, Clone)]
+pub enum Inbound {
+    /// Something for the core.
+    Command(Command),
+    /// "Are you there": answered with `pong`.
+    Ping,
+    /// Nothing but a proof of life.
+    Alive,
+    /// A fresh token, so that the socket may stay when the old one expires.
+    Token(String),
+}
+
+/// A frame, read: what it says or why it was refused, and the name its sender gave it.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The message's `ref`, which goes back with the answer. Known even where the rest was refused.
+    pub reference: Option<Payload>,
+    /// What it says.
+    pub inbound: Result<Inbound, Refusal>,
+}
+
+/// One wire form of a socket.
+pub trait Dialect: Send + Sync {
+    /// Reads a frame.
+    fn parse(&self, text: &str) -> Parsed;
+
+    /// Writes a notice to `to`. `None` when this dialect does not tell that.
+    fn render(&self, notice: &Notice, to: &UserId) -> Option<String>;
+
+    /// What a device that speaks this can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Writes a refusal.
+    fn error(&self, refusal: &Refusal, reference: Option<&Payload>) -> String {
+        error_frame(refusal, reference)
+    }
+
+    /// The answer to [`Inbound::Ping`].
+    fn pong(&self) -> String {
+        ObjectWriter::typed("pong").finish()
+    }
+}
+
+/// A dialect's name in logs and how to make it.
+pub type Entry = (&'static str, fn(Caps) -> std::sync::Arc<dyn Dialect>);
+
+/// The dialects spoken on sockets.
+pub const DIALECTS: &[Entry] = &[("users", |caps| std::sync::Arc::new(users::Users::new(caps)))];
+
+/// `{"type":"error","code","message","reason"?,"retry_after_ms"?,"ref"?}`.
+pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
+    let mut frame = ObjectWriter::typed("error").text("code", refusal.code()).text("message", &refusal.to_string());
+    if let Refusal::CallEnded(reason) = refusal {
+        frame = frame.text("reason", reason.as_str());
+    }
+    if let Some(after) = refusal.retry_after() {
+        frame = frame.value("retry_after_ms", u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    }
+    match reference {
+        Some(reference) => frame.payload("ref", reference).finish(),
+        None => frame.finish(),
+    }
+}
+
+/// The field is about who sent the message, or is one only the server writes. What a client says there
+/// is never passed on: the server stamps the sender.
+fn is_servers_own(name: &str) -> bool {
+    name.starts_with("from_")
+        || name.starts_with("caller_")
+        || matches!(name, "from" | "caller" | "sender" | "sender_id" | "seq" | "ref" | "expires_in_ms" | "type")
+}
+
+/// Reads and removes `ref`: a number or a short string.
+fn take_reference(fields: &mut Fields<'_>) -> Option<Payload> {
+    let is_name = |raw: &&RawValue| {
+        raw.get().len() <= MAX_REFERENCE && raw.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
+    };
+    fields.take("ref").filter(is_name).map(Payload::new)
+}
+
+/// Whom a message names: `to_user_id`, else `to_profile_type` with `to_profile_id`.
+///
+/// A profile nobody has mapped to a user is a principal of its own, named `tutor_1`.
+fn take_recipient(fields: &mut Fields<'_>) -> Result<Option<UserId>, Refusal> {
+    let user = fields.user("to_user_id")?;
+    let (kind, id) = (fields.id_text("to_profile_type")?, fields.id_text("to_profile_id")?);
+    match (user, kind, id) {
+        (Some(user), ..) => Ok(Some(user)),
+        (None, Some(kind), Some(id)) => {
+            let principal = UserId::parse(&format!("{kind}_{id}"));
+            principal.map(Some).map_err(|why| Refusal::Invalid(format!("to_profile_type and to_profile_id: {why}")))
+        }
+        (None, ..) => Ok(None),
+    }
+}
+
+/// Whom a message within a call is for, as far as it says.
+fn take_addressee(fields: &mut Fields<'_>) -> Result<Addressee, Refusal> {
+    Ok(Addressee { call: fields.call("call_id")?, user: take_recipient(fields)? })
+}

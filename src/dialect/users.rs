@@ -1,0 +1,209 @@
+//! The users dialect: browsers on `/ws/{user_id}`.
+//!
+//! Names come with a dot or an underscore and leave with an underscore. A client may leave `call_id` out;
+//! the server always says it, beside the fields such clients know.
+
+use serde_json::Value;
+
+use super::fields::{Fields, ObjectWriter};
+use super::{
+    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, is_servers_own, take_addressee, take_recipient, take_reference,
+};
+use crate::ids::UserId;
+use crate::signal::{
+    Addressee, CallType, Capabilities, Closing, Command, DescriptionKind, Incoming, Invite, Notice, Payload, Refusal,
+};
+
+/// The longest retry key, in characters.
+const MAX_KEY: usize = 128;
+
+/// Parse and render for user sockets.
+#[derive(Debug, Clone, Copy)]
+pub struct Users {
+    caps: Caps,
+}
+
+impl Users {
+    /// The dialect with these size limits.
+    pub fn new(caps: Caps) -> Self {
+        Self { caps }
+    }
+
+    fn read(&self, kind: &str, mut fields: Fields<'_>) -> Result<Inbound, Refusal> {
+        let name = kind.replace('.', "_");
+        let command = match name.as_str() {
+            "ping" => return Ok(Inbound::Ping),
+            "pong" | "heartbeat" => return Ok(Inbound::Alive),
+            "token" => {
+                let token = fields.text("token", MAX_TOKEN)?;
+                return token.map(Inbound::Token).ok_or_else(|| missing("token"));
+            }
+            "call_invitation" => self.invitation(fields)?,
+            "call_offer" => self.description(fields)?,
+            "call_answer" => Command::Accept {
+                to: take_addressee(&mut fields)?,
+                answer: Some(fields.payload("answer", self.caps.max_sdp)?.ok_or_else(|| missing("answer"))?),
+                extra: passed_through(fields),
+            },
+            // `null` is how a browser says that no more candidates follow, so only absence is a mistake.
+            "ice_candidate" => Command::Candidate {
+                to: take_addressee(&mut fields)?,
+                payload: match fields.take_any("candidate") {
+                    Some(raw) => super::fields::payload_of("candidate", raw, self.caps.max_candidate)?,
+                    None => return Err(missing("candidate")),
+                },
+                extra: passed_through(fields),
+            },
+            "call_declined" => Command::Decline { to: take_addressee(&mut fields)? },
+            "call_cancelled" | "call_ended" => Command::HangUp { to: take_addressee(&mut fields)? },
+            _ => return Err(Refusal::UnknownType(kind.chars().take(64).collect())),
+        };
+        Ok(Inbound::Command(command))
+    }
+
+    /// An invitation; with a `call_id` it is an offer within that call.
+    fn invitation(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
+        if let Some(call) = fields.call("call_id")? {
+            let user = take_recipient(&mut fields)?;
+            return self.offer(Addressee { call: Some(call), user }, fields);
+        }
+        let mut callees: Vec<UserId> = take_recipient(&mut fields)?.into_iter().collect();
+        for user in fields.users("to_user_ids")? {
+            if !callees.contains(&user) {
+                callees.push(user);
+            }
+        }
+        if callees.is_empty() {
+            return Err(Refusal::NoRecipient);
+        }
+        Ok(Command::Invite(Invite {
+            callees,
+            call_type: take_call_type(&mut fields)?,
+            conversation: fields.conversation("conversation_id")?,
+            offer: fields.payload("offer", self.caps.max_sdp)?,
+            name: fields.text("from_name", self.caps.max_name_chars)?,
+            glare: take_glare(&mut fields),
+            idempotency_key: fields.text("idempotency_key", MAX_KEY)?,
+            extra: passed_through(fields),
+        }))
+    }
+
+    fn description(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
+        let to = take_addressee(&mut fields)?;
+        self.offer(to, fields)
+    }
+
+    fn offer(&self, to: Addressee, mut fields: Fields<'_>) -> Result<Command, Refusal> {
+        let payload = fields.payload("offer", self.caps.max_sdp)?.ok_or_else(|| missing("offer"))?;
+        Ok(Command::Describe { to, kind: DescriptionKind::Offer, payload, extra: passed_through(fields) })
+    }
+}
+
+impl Dialect for Users {
+    fn parse(&self, text: &str) -> Parsed {
+        let mut fields = match Fields::parse(text) {
+            Ok(fields) => fields,
+            Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
+        };
+        let reference = take_reference(&mut fields);
+        let inbound = match fields.text("type", 4096) {
+            Ok(Some(kind)) => self.read(&kind, fields),
+            Ok(None) => Err(missing("type")),
+            Err(refusal) => Err(refusal),
+        };
+        Parsed { reference, inbound }
+    }
+
+    fn render(&self, notice: &Notice, _to: &UserId) -> Option<String> {
+        let frame = match notice {
+            Notice::Incoming(incoming) => invitation(incoming),
+            Notice::Description { call, from, kind, payload, extra } => {
+                let (name, field) = match kind {
+                    DescriptionKind::Offer => ("call_offer", "offer"),
+                    DescriptionKind::Answer => ("call_answer", "answer"),
+                };
+                ObjectWriter::typed(name)
+                    .value("from_user_id", from.to_json())
+                    .payload(field, payload)
+                    .value("call_id", call.get())
+                    .extra(extra)
+            }
+            Notice::Candidate { call, from, payload, extra } => ObjectWriter::typed("ice_candidate")
+                .value("from_user_id", from.to_json())
+                .payload("candidate", payload)
+                .value("call_id", call.get())
+                .extra(extra),
+            Notice::Closed { call, peer, closing, reason, call_type, duration_seconds } => {
+                let reason = reason.map(|reason| reason.as_str());
+                let (name, reason) = match closing {
+                    Closing::Declined => ("call_declined", reason),
+                    Closing::Cancelled => ("call_cancelled", reason),
+                    Closing::Ended => ("call_ended", reason),
+                    Closing::AnsweredElsewhere => ("call_ended", Some("answered_elsewhere")),
+                    Closing::DeclinedElsewhere => ("call_ended", Some("declined_elsewhere")),
+                };
+                let mut frame = ObjectWriter::typed(name)
+                    .value("from_user_id", peer.to_json())
+                    .text("call_type", call_type.as_str())
+                    .value("reason", reason);
+                if name == "call_ended" {
+                    frame = frame.value("duration_seconds", *duration_seconds);
+                }
+                frame.value("call_id", call.map(|call| call.get()))
+            }
+            // Extensions: only a socket that said hello is told these.
+            Notice::Ringing { .. }
+            | Notice::Answered { .. }
+            | Notice::PeerReconnecting { .. }
+            | Notice::PeerResumed { .. }
+            | Notice::PeerJoined { .. }
+            | Notice::PeerLeft { .. }
+            | Notice::Missed { .. } => return None,
+        };
+        Some(frame.finish())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { offer_in_invitation: true }
+    }
+}
+
+fn invitation(incoming: &Incoming) -> ObjectWriter {
+    let mut frame = ObjectWriter::typed("call_invitation")
+        .value("from_user_id", incoming.from.to_json())
+        .value("from_name", incoming.name.as_deref())
+        .text("call_type", incoming.call_type.as_str())
+        .value("conversation_id", incoming.conversation.as_ref().map_or(Value::Null, |id| id.to_json()));
+    if let Some(offer) = &incoming.offer {
+        frame = frame.payload("offer", offer);
+    }
+    frame.value("call_id", incoming.call.get()).value("expires_in_ms", incoming.expires_in_ms).extra(&incoming.extra)
+}
+
+fn missing(name: &str) -> Refusal {
+    Refusal::Invalid(format!("{name} is required"))
+}
+
+fn passed_through(mut fields: Fields<'_>) -> Vec<(String, Payload)> {
+    fields.drop_where(is_servers_own);
+    fields.into_extra()
+}
+
+/// `call_type`, voice where absent.
+pub(super) fn take_call_type(fields: &mut Fields<'_>) -> Result<CallType, Refusal> {
+    match fields.text("call_type", 16)? {
+        None => Ok(CallType::default()),
+        Some(text) => {
+            CallType::parse(&text).ok_or_else(|| Refusal::Invalid("call_type must be voice or video".to_owned()))
+        }
+    }
+}
+
+/// `glare: true`, or `glare` among the `capabilities`.
+fn take_glare(fields: &mut Fields<'_>) -> bool {
+    let said = fields.take("glare").is_some_and(|raw| raw.get() == "true");
+    let listed = fields.take("capabilities").is_some_and(|raw| {
+        serde_json::from_str::<Vec<String>>(raw.get()).is_ok_and(|names| names.iter().any(|name| name == "glare"))
+    });
+    said || listed
+}

@@ -1,0 +1,238 @@
+//! Sockets: their paths, who may open one, and how many there may be.
+//!
+//! What can be refused cheaply is refused before the upgrade: a bad origin or path (403, 404), a bad device id
+//! (400), too many connections (503: an upgraded socket would cost what there is too little of). A bad token
+//! is refused after it (4401, 4403), because a browser cannot see an HTTP status here and would try for ever.
+
+pub mod close;
+pub mod connections;
+pub mod frames;
+pub mod handshake;
+pub mod outbox;
+pub mod outlet;
+mod relay;
+pub mod session;
+
+use std::any::Any;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::rt::net::TcpStream;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, dev, web};
+
+use crate::clock::{Clock, Timestamp};
+use crate::dialect::Dialect;
+use crate::ids::{DeviceId, SessionId, UserId};
+use crate::signal::Refusal;
+use close::Close;
+use outbox::{Body, Outbox};
+use outlet::{Identity, SocketOutlet};
+use session::{Parts, WsSession};
+
+pub use connections::{Connections, Lease};
+pub use outlet::RouterPort;
+pub use session::SocketBudget;
+
+/// First path segments under `/ws/` that belong to other endpoints, so that no user has them.
+const RESERVED: [&str; 2] = ["notifications", "chat"];
+
+/// What a socket may do and how long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message read, in bytes.
+    pub max_message: usize,
+    /// How many frames may wait to be written.
+    pub queue: usize,
+    /// How many bytes may wait to be written.
+    pub queue_bytes: usize,
+    /// How often a client is pinged.
+    pub ping_every: Duration,
+    /// How long its pong may take.
+    pub pong_within: Duration,
+    /// How long the closing handshake may take.
+    pub close_within: Duration,
+    /// So many malformed messages …
+    pub malformed: usize,
+    /// … within this time close the socket.
+    pub malformed_window: Duration,
+    /// How many sockets one address may have.
+    pub per_address: usize,
+    /// How many sockets there may be.
+    pub total: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 64 * 1024,
+            queue: 256,
+            queue_bytes: 512 * 1024,
+            ping_every: Duration::from_secs(25),
+            pong_within: Duration::from_secs(10),
+            close_within: Duration::from_secs(3),
+            malformed: 5,
+            malformed_window: Duration::from_secs(10),
+            per_address: 200,
+            total: 15_000,
+        }
+    }
+}
+
+/// Whom a request may open a socket as.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The user the token names.
+    pub user: UserId,
+    /// Their name from the token.
+    pub name: Option<String>,
+    /// When the token expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why a request may not open a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// A page from elsewhere: 403 before the upgrade.
+    BadOrigin,
+    /// No token, or none that holds: 4401 after it.
+    Unauthorized,
+    /// Not this token's address: 4403 after it.
+    Forbidden,
+}
+
+/// Who may open sockets. Implemented by authentication.
+pub trait Admission: Send + Sync {
+    /// Judges a request for the socket of `path_user`.
+    fn admit(&self, req: &HttpRequest, path_user: &UserId) -> Result<Admitted, Denied>;
+
+    /// Judges a fresh token sent on the open socket of `user`: when it expires, or why it does not hold.
+    fn refresh(&self, user: &UserId, token: &str) -> Result<Option<Timestamp>, Refusal>;
+}
+
+/// Everything the socket routes need; shared as `web::Data`.
+pub struct SocketEdge {
+    /// The router.
+    pub router: Arc<RouterPort>,
+    /// The clock.
+    pub clock: Clock,
+    /// The limits.
+    pub limits: Limits,
+    /// Who may.
+    pub admission: Arc<dyn Admission>,
+    /// The wire form of `/ws/{user_id}`.
+    pub users: Arc<dyn Dialect>,
+    /// Makes the message budget of a new socket of a user.
+    pub budget: Arc<dyn Fn(&UserId) -> SocketBudget + Send + Sync>,
+    /// Who is connected from where.
+    pub connections: Arc<Connections>,
+}
+
+/// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
+/// before: what is left is answered 404 here.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open))).service(
+        web::resource("/ws/{tail:.*}").to(async || refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")),
+    );
+}
+
+/// The query of a socket's address, as far as it is read here.
+#[derive(serde::Deserialize)]
+struct Query {
+    device_id: Option<String>,
+}
+
+async fn open(
+    req: HttpRequest,
+    payload: web::Payload,
+    path: web::Path<String>,
+    edge: web::Data<SocketEdge>,
+) -> HttpResponse {
+    let path = path.into_inner();
+    let user = match UserId::parse(&path) {
+        Ok(user) if !RESERVED.contains(&path.as_str()) => user,
+        _ => return refuse(StatusCode::NOT_FOUND, "not_found", "no such socket"),
+    };
+    let device = web::Query::<Query>::from_query(req.query_string()).map(|query| query.into_inner().device_id);
+    let device =
+        match device.map(|chosen| chosen.filter(|id| !id.is_empty()).map(|id| DeviceId::parse(&id)).transpose()) {
+            Ok(Ok(chosen)) => chosen.unwrap_or_else(DeviceId::generate),
+            Ok(Err(why)) => return refuse(StatusCode::BAD_REQUEST, "invalid", &format!("device_id: {why}")),
+            Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid", "the query cannot be read"),
+        };
+    let admitted = match edge.admission.admit(&req, &user) {
+        Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
+        Err(Denied::Unauthorized) => Err(Close::Unauthorized),
+        Err(Denied::Forbidden) => Err(Close::Forbidden),
+        Ok(admitted) => Ok(admitted),
+    };
+    let mut response = match handshake::accept(&req) {
+        Ok(response) => response,
+        Err(why) => return why.error_response(),
+    };
+    let address = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let Some(lease) = edge.connections.take(address, &edge.limits) else {
+        let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many connections; try again later");
+        full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
+        return full;
+    };
+    let outbox = Outbox::new(edge.limits.queue, edge.limits.queue_bytes);
+    let body = Body::new(outbox.clone(), lease);
+    match admitted {
+        Ok(admitted) => begin(&edge, admitted, device, outbox, payload),
+        Err(why) => {
+            actix_web::rt::spawn(handshake::farewell(why, outbox, payload, edge.limits.close_within));
+        }
+    }
+    response.streaming(body)
+}
+
+/// Starts the session of an admitted socket.
+fn begin(
+    edge: &web::Data<SocketEdge>,
+    admitted: Admitted,
+    device: DeviceId,
+    outbox: Arc<Outbox>,
+    payload: web::Payload,
+) {
+    let Admitted { user, name, expires_at } = admitted;
+    let who = Identity { user: user.clone(), name, device, session: SessionId::next() };
+    let admission = edge.admission.clone();
+    WsSession::open(Parts {
+        outlet: SocketOutlet::new(who, edge.users.clone(), outbox, edge.router.clone(), edge.clock),
+        router: edge.router.clone(),
+        clock: edge.clock,
+        limits: edge.limits,
+        budget: (edge.budget)(&user),
+        expires_at,
+        verifier: Box::new(move |token| admission.refresh(&user, token)),
+        payload,
+    });
+}
+
+fn refuse(status: StatusCode, code: &str, error: &str) -> HttpResponse {
+    HttpResponse::build(status).json(serde_json::json!({"success": false, "error": error, "code": code}))
+}
+
+/// For `HttpServer::on_connect`: lets the kernel give up on a client that does not read, and keeps what it
+/// buffers for one small.
+pub fn on_connect(connection: &dyn Any, _: &mut dev::Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+    let set = [socket.set_send_buffer_size(64 * 1024), socket.set_tcp_keepalive(&keepalive), user_timeout(&socket)];
+    if let Some(why) = set.into_iter().find_map(Result::err) {
+        log::warn!("a connection keeps the system's limits: {why}");
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn user_timeout(socket: &socket2::SockRef<'_>) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(15)))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn user_timeout(_: &socket2::SockRef<'_>) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What a session sends on: commands to the router, candidates straight to the other device where that
+//! keeps their order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::session::WsSession;
+use crate::router::messages::{Ask, Peer, ReplyTo, Route};
+use crate::signal::{Command, Notice, Payload, Refusal};
+
+/// One message on the long way. Counted down when it is answered, or when the answer can no longer come.
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl WsSession {
+    /// Asks the router, or hands a candidate straight to the other device.
+    pub(super) fn command(&mut self, command: Command, reference: Option<Payload>) {
+        let Some(command) = self.try_direct(command) else { return };
+        let who = self.outlet.who();
+        let peer = Peer { user: who.user.clone(), name: who.name.clone(), device: Some(who.device.clone()) };
+        // Old clients know no `error`; where their hanging up came too late, the closing message told them.
+        let closing = matches!(command, Command::HangUp { .. } | Command::Decline { .. }) && reference.is_none();
+        let outlet = self.outlet.clone();
+        let in_flight = InFlight::new(&self.in_flight);
+        let reply = ReplyTo::new(move |answer| {
+            let late = |refusal: &Refusal| {
+                closing && matches!(refusal, Refusal::CallEnded(_) | Refusal::NotFound(_) | Refusal::OutOfTurn(_))
+            };
+            if let Err(refusal) = answer
+                && !late(&refusal)
+            {
+                outlet.refuse(&refusal, reference.as_ref());
+            }
+            drop(in_flight);
+        });
+        self.router.ask.do_send(Ask { peer, command, reply });
+    }
+
+    /// Hands a candidate straight to the other device where that keeps the order; else gives it back.
+    fn try_direct(&self, command: Command) -> Option<Command> {
+        let Command::Candidate { to, payload, extra } = command else { return Some(command) };
+        let give_back = |to, payload, extra| Some(Command::Candidate { to, payload, extra });
+        if self.in_flight.load(Ordering::Acquire) > 0 {
+            return give_back(to, payload, extra);
+        }
+        let fits = |route: &Route| {
+            to.call.is_none_or(|call| call == route.call) && to.user.as_ref().is_none_or(|user| *user == route.peer)
+        };
+        let Some(route) = self.outlet.route().filter(|route| fits(route)) else {
+            return give_back(to, payload, extra);
+        };
+        let from = self.outlet.who().user.clone();
+        let notice = Notice::Candidate { call: route.call, from, payload, extra };
+        if route.outlet.deliver(&notice) {
+            return None;
+        }
+        // The other device is gone; the router knows what that means.
+        match notice {
+            Notice::Candidate { payload, extra, .. } => give_back(to, payload, extra),
+            _ => None,
+        }
+    }
+}

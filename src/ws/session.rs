@@ -1,0 +1,347 @@
+//! One socket: the actor that reads its frames, keeps its deadlines and asks the router.
+//!
+//! The actor lives on a plain context. As the body of the response it would stand still whenever its
+//! client stops reading; so what goes out has a queue of its own ([`super::outbox`]) and this actor's timers
+//! always run. It decides nothing about calls.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_http::ws::{CloseCode, CloseReason, Message as Outgoing};
+use actix_web::error::PayloadError;
+use actix_web::web;
+use bytes::Bytes;
+
+use super::Limits;
+use super::close::Close;
+use super::frames::{FrameReader, Message};
+use super::outlet::{Look, RouterPort, SocketOutlet};
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::dialect::Inbound;
+use crate::router::messages::{Connect, Pulse};
+use crate::signal::Refusal;
+
+/// How late a deadline may be noticed before it is this process that stood still, not its clients.
+const STALL: Duration = Duration::from_secs(2);
+
+/// What a socket gets beyond its deadline, so that a pong which already arrived is read first.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Asked for every inbound message: may it be handled, or when may the next one come.
+pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
+
+/// Checks a fresh token for the socket's user: when it expires, or why it does not hold.
+pub type Verifier = Box<dyn Fn(&str) -> Result<Option<Timestamp>, Refusal>>;
+
+/// What a session is made of.
+pub struct Parts {
+    /// The router's end of this socket.
+    pub outlet: Arc<SocketOutlet>,
+    /// The router.
+    pub router: Arc<RouterPort>,
+    /// The clock.
+    pub clock: Clock,
+    /// The limits.
+    pub limits: Limits,
+    /// How many messages it may send.
+    pub budget: SocketBudget,
+    /// When its token expires.
+    pub expires_at: Option<Timestamp>,
+    /// Checks a fresh one.
+    pub verifier: Verifier,
+    /// What the client sends.
+    pub payload: web::Payload,
+}
+
+/// One socket's actor.
+pub struct WsSession {
+    pub(super) outlet: Arc<SocketOutlet>,
+    pub(super) router: Arc<RouterPort>,
+    clock: Clock,
+    limits: Limits,
+    budget: SocketBudget,
+    verifier: Verifier,
+    /// Read only once the router has accepted the socket, so that nothing overtakes that.
+    payload: Option<web::Payload>,
+    reader: FrameReader,
+    /// Nothing more can be made of what arrives.
+    deaf: bool,
+    pulse: Arc<Pulse>,
+    malformed: VecDeque<Moment>,
+    /// How many messages are on the long way, through the router.
+    pub(super) in_flight: Arc<AtomicUsize>,
+    expires_at: Option<Timestamp>,
+    ping_at: Moment,
+    pong_by: Option<Moment>,
+    /// The deadline has passed once and what had arrived is being read.
+    last_call: bool,
+    /// Set while the closing handshake runs: when it is over in any case.
+    close_by: Option<Moment>,
+    alarm: Option<(SpawnHandle, Moment)>,
+}
+
+impl WsSession {
+    /// Starts the session of a socket on the current arbiter.
+    pub fn open(parts: Parts) -> Addr<Self> {
+        let now = parts.clock.moment();
+        let reader = FrameReader::new(parts.limits.max_message);
+        Self {
+            outlet: parts.outlet,
+            router: parts.router,
+            clock: parts.clock,
+            budget: parts.budget,
+            verifier: parts.verifier,
+            payload: Some(parts.payload),
+            reader,
+            deaf: false,
+            pulse: Pulse::at(now),
+            malformed: VecDeque::new(),
+            in_flight: Arc::default(),
+            expires_at: parts.expires_at,
+            ping_at: now + parts.limits.ping_every,
+            pong_by: None,
+            last_call: false,
+            close_by: None,
+            alarm: None,
+            limits: parts.limits,
+        }
+        .start()
+    }
+
+    fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
+        let discard = matches!(why, Close::Silent | Close::Slow);
+        self.shut_with(why.frame(), since, discard, ctx);
+    }
+
+    fn shut_with(&mut self, reason: CloseReason, since: Moment, discard: bool, ctx: &mut Context<Self>) {
+        self.outlet.close(Some(reason), since, false, discard);
+        self.look(ctx);
+    }
+
+    /// Looks at every deadline, acts on those that are due, and sets the alarm for the next.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let stalled = self.alarm.is_some_and(|(_, due)| now.tick - due > STALL);
+        if self.outlet.outbox().is_closed() && self.close_by.is_none() {
+            self.close_by = Some(now.tick + self.limits.close_within);
+        }
+        if let Some(close_by) = self.close_by {
+            if close_by <= now.tick {
+                ctx.stop();
+            } else {
+                self.set_alarm(close_by, now.tick, ctx);
+            }
+            return;
+        }
+        if self.expires_at.is_some_and(|at| at <= now.wall) {
+            return self.shut(Close::Unauthorized, now.tick, ctx);
+        }
+        if stalled {
+            // The pongs may be waiting unread: everybody gets the full time again.
+            self.pong_by = self.pong_by.map(|_| now.tick + self.limits.pong_within);
+            self.last_call = false;
+        }
+        if self.pong_by.is_some_and(|by| by <= now.tick) {
+            if self.last_call {
+                return self.shut(Close::Silent, self.pulse.last(), ctx);
+            }
+            self.last_call = true;
+            self.pong_by = Some(now.tick + LAST_CALL.min(self.limits.pong_within));
+        }
+        if self.ping_at <= now.tick {
+            self.ping_at = now.tick + self.limits.ping_every;
+            if self.pong_by.is_none() {
+                self.pong_by = Some(now.tick + self.limits.pong_within);
+            }
+            if !self.outlet.send(Outgoing::Ping(Bytes::new())) {
+                return self.look(ctx);
+            }
+        }
+        let expiry = self.expires_at.and_then(|at| (at - now.wall).to_std().ok()).map(|left| now.tick + left);
+        let next = [self.pong_by, expiry].into_iter().flatten().fold(self.ping_at, Moment::min);
+        self.set_alarm(next, now.tick, ctx);
+    }
+
+    fn set_alarm(&mut self, due: Moment, now: Moment, ctx: &mut Context<Self>) {
+        if let Some((earlier, _)) = self.alarm.take() {
+            ctx.cancel_future(earlier);
+        }
+        // A millisecond more, so that the timer's own rounding never wakes it just before the deadline.
+        let wait = (due - now) + Duration::from_millis(1);
+        self.alarm = Some((ctx.run_later(wait, Self::look), due));
+    }
+
+    fn message(&mut self, message: Message, ctx: &mut Context<Self>) {
+        if self.outlet.outbox().is_closed() {
+            // Closing: only the client's answer to that matters.
+            if matches!(message, Message::Close(_)) {
+                ctx.stop();
+            }
+            return;
+        }
+        self.pulse.beat(self.clock.moment());
+        let asked = self.pong_by.take().is_some();
+        self.last_call = false;
+        match message {
+            // A pong nobody asked for is allowed, but not in floods.
+            Message::Pong => {
+                if !asked {
+                    self.within_budget(ctx);
+                }
+            }
+            Message::Ping(content) => {
+                if self.within_budget(ctx) {
+                    self.outlet.send(Outgoing::Pong(content));
+                }
+            }
+            Message::Text(text) => {
+                if self.within_budget(ctx) {
+                    self.text(&text, ctx);
+                }
+            }
+            Message::Close(reason) => {
+                // A page that calls close() without a code sends none: as deliberate as 1000.
+                let clean = reason.as_ref().is_none_or(|r| matches!(r.code, CloseCode::Normal | CloseCode::Away));
+                let reply = reason.map(|reason| CloseReason { code: reason.code, description: None });
+                self.outlet.close(reply, self.clock.moment(), clean, false);
+                ctx.stop();
+            }
+        }
+    }
+
+    fn within_budget(&mut self, ctx: &mut Context<Self>) -> bool {
+        match (self.budget)() {
+            Ok(()) => true,
+            Err(after) => {
+                self.shut_with(Close::Flooding.frame_after(after), self.clock.moment(), false, ctx);
+                false
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, ctx: &mut Context<Self>) {
+        let parsed = self.outlet.dialect().parse(text);
+        let reference = parsed.reference;
+        match parsed.inbound {
+            Ok(Inbound::Command(command)) => self.command(command, reference),
+            Ok(Inbound::Ping) => {
+                self.outlet.send_text(self.outlet.dialect().pong());
+            }
+            Ok(Inbound::Alive) => {}
+            Ok(Inbound::Token(token)) => match (self.verifier)(&token) {
+                Ok(expires_at) => {
+                    self.expires_at = expires_at;
+                    self.look(ctx);
+                }
+                Err(refusal) => self.outlet.refuse(&refusal, reference.as_ref()),
+            },
+            Err(refusal) => {
+                // A type this dialect does not know may be another feature of the embedding application.
+                let malformed = !matches!(refusal, Refusal::UnknownType(_));
+                if malformed && self.too_many_malformed() {
+                    return self.shut(Close::Malformed, self.clock.moment(), ctx);
+                }
+                self.outlet.refuse(&refusal, reference.as_ref());
+            }
+        }
+    }
+
+    fn too_many_malformed(&mut self) -> bool {
+        let now = self.clock.moment();
+        self.malformed.push_back(now);
+        while self.malformed.front().is_some_and(|first| now - *first > self.limits.malformed_window) {
+            self.malformed.pop_front();
+        }
+        self.malformed.len() >= self.limits.malformed
+    }
+
+    /// What the router's "no" to the socket itself means on the wire.
+    fn refused(refusal: &Refusal) -> CloseReason {
+        match refusal {
+            Refusal::Draining => Close::Draining.frame(),
+            Refusal::Unavailable(_) => Close::Overload.frame(),
+            Refusal::Unauthorized(_) => Close::Unauthorized.frame(),
+            Refusal::RateLimited(after) => Close::Flooding.frame_after(*after),
+            _ => Close::TooMany.frame(),
+        }
+    }
+}
+
+impl Actor for WsSession {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.outlet.set_actor(ctx.address().recipient());
+        let who = self.outlet.who().clone();
+        let connect = Connect {
+            user: who.user,
+            name: who.name,
+            device: who.device,
+            session: who.session,
+            capabilities: self.outlet.dialect().capabilities(),
+            pulse: self.pulse.clone(),
+            outlet: self.outlet.clone(),
+        };
+        let asked = self.router.connect.send(connect).into_actor(self).map(|answer, session, ctx| {
+            match answer {
+                Ok(Ok(())) => {}
+                Ok(Err(refusal)) => {
+                    session.shut_with(Self::refused(&refusal), session.clock.moment(), false, ctx);
+                }
+                Err(why) => {
+                    log::error!("the router does not answer: {why}");
+                    session.shut(Close::Fault, session.clock.moment(), ctx);
+                }
+            }
+            if let Some(payload) = session.payload.take() {
+                ctx.add_stream(payload);
+            }
+        });
+        ctx.spawn(asked);
+        self.look(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.outbox().finish();
+    }
+}
+
+impl Drop for WsSession {
+    /// Also reached when a handler panicked: the router is told in any case.
+    fn drop(&mut self) {
+        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.outbox().finish();
+    }
+}
+
+impl StreamHandler<Result<Bytes, PayloadError>> for WsSession {
+    fn handle(&mut self, item: Result<Bytes, PayloadError>, ctx: &mut Self::Context) {
+        let Ok(bytes) = item else { return ctx.stop() };
+        if self.deaf {
+            return;
+        }
+        self.reader.push(&bytes);
+        loop {
+            match self.reader.next() {
+                Ok(Some(message)) => self.message(message, ctx),
+                Ok(None) => return,
+                Err(why) => {
+                    self.deaf = true;
+                    self.reader = FrameReader::new(0);
+                    return self.shut(why, self.clock.moment(), ctx);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Look> for WsSession {
+    type Result = ();
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}

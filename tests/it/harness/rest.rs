@@ -168,6 +168,14 @@ impl Rest {
         assert!(self.mail.is_empty(), "user {} has mail left: {:?}", self.user, self.mail);
     }
 
+    /// Fails if there is mail of that type left unread.
+    pub async fn no_more_mail_of(&mut self, kind: &str) {
+        let items = self.read_mail(0).await;
+        self.mail.extend(items);
+        let left: Vec<_> = self.mail.iter().filter(|item| kind_of(item) == kind).collect();
+        assert!(left.is_empty(), "user {} has mail left: {left:?}", self.user);
+    }
+
     async fn read_mail(&self, wait: u64) -> Vec<Value> {
         let body = self.get(&format!("/api/call/signals?wait={wait}")).await.ok();
         body["signals"].as_array().unwrap_or_else(|| panic!("no signals: {body}")).clone()

@@ -176,6 +176,12 @@ impl Socket {
         );
     }
 
+    /// Whether a message of that type has come.
+    pub async fn has(&mut self, kind: &str) -> bool {
+        self.round_trip().await;
+        self.kept.iter().any(|message| message["type"] == kind)
+    }
+
     /// Forgets what has come so far.
     pub async fn clear(&mut self) {
         self.round_trip().await;

@@ -3,6 +3,7 @@
 //! Messages are asked for by type; what arrives meanwhile is kept. That makes a script independent
 //! of orders nobody promised, while [`Socket::quiet`] still proves that nothing came that should not.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::rest::id;
 use super::{PATIENCE, Service};
 
 /// How a socket is to be opened.
+#[derive(Clone)]
 pub struct Dial {
     address: String,
     path: String,
@@ -64,7 +66,9 @@ impl Dial {
         let stream = TcpStream::connect(address).await.map_err(|_| 0_u16)?;
         stream.set_nodelay(true).expect("TCP_NODELAY");
         match client_async(request, stream).await {
-            Ok((socket, _)) => Ok(Socket { socket, kept: Vec::new(), closed: None, who: self.who }),
+            Ok((socket, _)) => {
+                Ok(Socket { socket, kept: Vec::new(), heard: BTreeSet::new(), closed: None, who: self.who })
+            }
             Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(_) => Err(0),
         }
@@ -85,6 +89,7 @@ impl Dial {
 pub struct Socket {
     socket: WebSocketStream<TcpStream>,
     kept: Vec<Value>,
+    heard: BTreeSet<i64>,
     closed: Option<u16>,
     who: String,
 }
@@ -136,6 +141,25 @@ impl Socket {
                 panic!("{} waits for {kind}; closed with {:?} after {:?}", self.who, self.closed, self.kept)
             }
         }
+    }
+
+    /// As `expect_within`, where the service may be gone: `None` when the socket closed or nothing came.
+    pub async fn until(&mut self, patience: Duration, kind: &str) -> Option<Value> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(at) = self.kept.iter().position(|message| message["type"] == kind) {
+                return Some(self.kept.remove(at));
+            }
+            match tokio::time::timeout_at(deadline, self.receive()).await {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Every call any message so far was about.
+    pub fn heard(&self) -> impl Iterator<Item = i64> {
+        self.heard.iter().copied()
     }
 
     /// The next message whatever it is; `None` when the socket closed or nothing came in time.
@@ -242,8 +266,10 @@ impl Socket {
     fn keep(&mut self, message: Message) -> bool {
         match message {
             Message::Text(text) => {
-                let message = serde_json::from_str(&text);
-                self.kept.push(message.unwrap_or_else(|error| panic!("{} got no JSON: {error}: {text}", self.who)));
+                let message: Value = serde_json::from_str(&text)
+                    .unwrap_or_else(|error| panic!("{} got no JSON: {error}: {text}", self.who));
+                self.heard.extend(message["call_id"].as_i64());
+                self.kept.push(message);
                 true
             }
             Message::Close(frame) => {

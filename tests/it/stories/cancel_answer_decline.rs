@@ -93,8 +93,7 @@ async fn an_answered_call_is_recorded_with_its_duration(store: Store) {
     let by_id = format!("WHERE id = {call}");
     let log = db.row(&["status", "duration_seconds", "caller_user_id", "call_type"], "call_logs", &by_id).await;
     assert_eq!(log, ["ended", &duration.to_string(), "1", "voice"]);
-    let history =
-        db.row(&["call_status", "call_duration", "caller_id", "callee_id"], "call_history", &by_id).await;
+    let history = db.row(&["call_status", "call_duration", "caller_id", "callee_id"], "call_history", &by_id).await;
     assert_eq!(history, ["answered", &duration.to_string(), "1", "2"]);
     let times = "started_at <= answered_at AND answered_at <= ended_at";
     assert_eq!(db.count("call_logs", &format!("WHERE id = {call} AND {times}")).await, 1);

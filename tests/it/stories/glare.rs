@@ -53,7 +53,9 @@ async fn a_pair_that_always_calls_at_once_never_gets_stuck(store: Store) {
         ben.round_trip().await;
         // Whoever was second has the other's invitation, and answers it.
         let rung = crate::harness::eventually("one of them is rung", async || {
-            if anna.has("call_invitation").await { return Some(true); }
+            if anna.has("call_invitation").await {
+                return Some(true);
+            }
             ben.has("call_invitation").await.then_some(false)
         })
         .await;

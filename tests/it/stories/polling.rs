@@ -134,7 +134,10 @@ async fn a_busy_callee_is_not_disturbed_and_finds_a_missed_call(store: Store) {
     assert_eq!(store.open().await.outcome(missed).await, ("missed".to_owned(), "missed".to_owned()));
     let (list, unseen) = ben.missed().await;
     assert_eq!((list.len(), unseen), (1, 1));
-    assert_eq!((&list[0]["id"], &list[0]["caller_id"], &list[0]["reason"]), (&missed.into(), &3.into(), &"busy".into()));
+    assert_eq!(
+        (&list[0]["id"], &list[0]["caller_id"], &list[0]["reason"]),
+        (&missed.into(), &3.into(), &"busy".into())
+    );
     assert_eq!(list[0]["call_status"], "missed");
     // She who is in a call cannot make another one.
     anna.heartbeat().await;
@@ -224,7 +227,8 @@ async fn the_same_attempt_again_is_the_same_call(store: Store) {
 }
 
 async fn a_callers_silence_while_ringing_cancels(store: Store) {
-    let settings = [("PRESENCE__HEARTBEAT", "500ms"), ("PRESENCE__OFFLINE_AFTER", "1s"), ("CALL__CALLER_GRACE", "500ms")];
+    let settings =
+        [("PRESENCE__HEARTBEAT", "500ms"), ("PRESENCE__OFFLINE_AFTER", "1s"), ("CALL__CALLER_GRACE", "500ms")];
     let service = Service::with(&store, &settings).await;
     let mut ben = service.socket("2").await;
     let [anna] = alive(&service, ["1"]).await;
@@ -249,9 +253,8 @@ async fn an_admin_sees_everyones_missed_calls(store: Store) {
     // Others see their own only.
     assert_eq!(service.rest("2").missed().await.0.len(), 1);
     let other = service.rest("2").get("/api/call/missed?user_id=3").await;
-    let theirs = other.body["missed_calls"].as_array().is_some_and(|list| {
-        list.iter().any(|call| call["callee_id"] == id("3"))
-    });
+    let theirs =
+        other.body["missed_calls"].as_array().is_some_and(|list| list.iter().any(|call| call["callee_id"] == id("3")));
     assert!(!theirs, "{other:?}");
 }
 

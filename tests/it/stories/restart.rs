@@ -109,7 +109,12 @@ async fn asked_to_stop_it_takes_no_new_call_and_lets_live_ones_end(store: Store)
     service.terminate().await;
     within(crate::harness::PATIENCE, "new calls get 503", async || {
         let answer = cleo.post("/api/call/initiate", json!({ "callee_id": 4 })).await;
-        if answer.status == 503 { Some(answer.refused(503)) } else { cleo.post("/api/call/hangup", json!({})).await; None }
+        if answer.status == 503 {
+            Some(answer.refused(503))
+        } else {
+            cleo.post("/api/call/hangup", json!({})).await;
+            None
+        }
     })
     .await;
     anna.candidate("2", 1).await;

@@ -6,5 +6,5 @@
 #[macro_use]
 mod harness;
 
-// mod browser;
+mod browser;
 mod stories;

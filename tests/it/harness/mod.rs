@@ -1,0 +1,79 @@
+//! What stories are told with: a service of their own ([`Service`]) on a database of their own
+//! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
+
+pub mod db;
+pub mod rest;
+pub mod service;
+pub mod socket;
+
+pub use db::Store;
+pub use rest::Rest;
+pub use service::Service;
+pub use socket::Socket;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+/// How long anything may take that should happen at once. Long, because it is waited for only when
+/// something is wrong, and a loaded machine is not wrong.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The databases every story runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes a test of each story on each database: `on_both!(a_story, another)` for plain functions
+/// `async fn a_story(store: Store)`.
+macro_rules! on_both {
+    ($($story:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    $crate::harness::tell($crate::harness::Kind::Sqlite, super::$story).await;
+                }
+            )+
+        }
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    $crate::harness::tell($crate::harness::Kind::Postgres, super::$story).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Runs a story with a fresh database, which is removed afterwards even if the story fails.
+pub async fn tell<Story: Future<Output = ()>>(kind: Kind, story: impl FnOnce(Store) -> Story) {
+    let Some(store) = Store::create(kind).await else { return };
+    let outcome = AssertUnwindSafe(story(store.clone())).catch_unwind().await;
+    store.remove().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Asks again until the answer is `Some`, for what can only be found out by asking. Fails with `what`.
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// As [`eventually`], with a patience of the story's own.
+pub async fn within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "still not true after {patience:?}: {what}");
+        // The pace of asking, not a guess about how long it takes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,237 @@
+//! `/api/call/*`: calls by REST, for clients that poll.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::body::Text;
+use super::{Edge, ask};
+use crate::auth::{Identity, Role};
+use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
+use crate::ids::{CallId, DeviceId, UserId};
+use crate::router::messages::{Peer, Reply};
+use crate::signal::{Command, Refusal};
+use crate::store::MissedCall;
+
+/// How long a reader of signals may wait.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// How many rows a list has at most.
+const MAX_ROWS: u64 = 500;
+
+/// `POST /api/call/{initiate,answer,reject,hangup,signal}`.
+pub async fn act(
+    request: HttpRequest,
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+    Text(body): Text,
+) -> Result<HttpResponse, Refusal> {
+    let action = Action::parse(&path).ok_or(Refusal::NotFound("path"))?;
+    let mut command = edge.polling.parse(action, &body)?;
+    let Caller(identity) = caller;
+    if let Command::Invite(invite) = &mut command {
+        if let Some(key) = retry_key(&request)? {
+            invite.idempotency_key = Some(key);
+        }
+        if let Some(key) = &invite.idempotency_key
+            && let Some(known) = edge.store.find_by_key(&identity.user, key).await?
+            && let Some(view) = known.ended_view()
+        {
+            return Ok(HttpResponse::Ok().json(initiate_reply(&view)));
+        }
+    }
+    let named = addressed_call(&command);
+    let user = identity.user.clone();
+    let peer = Peer { user: identity.user, name: identity.name, device: Some(DeviceId::http()) };
+    let reply = match (ask(&edge, peer, command).await, named) {
+        (Err(Refusal::NotFound("call")), Some(call)) => return Err(late(&edge, &user, call).await),
+        (reply, _) => reply?,
+    };
+    let body = match reply {
+        Reply::Call(view) if action == Action::Initiate => initiate_reply(&view, &user),
+        Reply::Call(view) => call_reply(&view),
+        Reply::Relayed => relayed_reply(),
+    };
+    Ok(HttpResponse::Ok().json(body))
+}
+
+fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
+    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) if (1..=128).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(_) | Err(_) => Err(Refusal::Invalid("Idempotency-Key must be 1 to 128 visible characters".to_owned())),
+    }
+}
+
+fn addressed_call(command: &Command) -> Option<CallId> {
+    match command {
+        Command::Invite(_) => None,
+        Command::Accept { to, .. }
+        | Command::Decline { to }
+        | Command::HangUp { to }
+        | Command::Describe { to, .. }
+        | Command::Candidate { to, .. } => to.call,
+    }
+}
+
+/// The refusal about a call that ended too long ago for the router to remember.
+async fn late(edge: &Edge, user: &UserId, call: CallId) -> Refusal {
+    match edge.store.call(call).await {
+        Ok(Some(row)) if row.has_member(user) => {
+            row.reason.map_or(Refusal::NotFound("call"), Refusal::CallEnded)
+        }
+        Ok(_) => Refusal::NotFound("call"),
+        Err(error) => error.into(),
+    }
+}
+
+/// How `GET /api/call/signals` is asked.
+#[derive(Debug, Deserialize)]
+pub struct Reading {
+    after: Option<i64>,
+    wait: Option<f64>,
+}
+
+/// `GET /api/call/signals`: what waits for this user. Reading drains; `?after=` acknowledges instead;
+/// `?wait=` (seconds, up to 30) waits for something to come.
+pub async fn signals(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    query: web::Query<Reading>,
+) -> Result<HttpResponse, Refusal> {
+    let Caller(identity) = caller;
+    let mailbox = edge.mailboxes.of(&identity.user);
+    let letters = match query.wait {
+        Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
+            return Err(Refusal::Invalid("wait is a number of seconds from 0 to 30".to_owned()));
+        }
+        Some(seconds) => {
+            mailbox.wait(query.after, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await
+        }
+        None => mailbox.read(query.after),
+    };
+    let items: Vec<String> = letters
+        .iter()
+        .flat_map(|letter| edge.polling.render(&letter.notice).into_iter().map(|item| item.render(letter.id)))
+        .collect();
+    // The items hold payloads exactly as they were sent, so they are joined as text.
+    let body = format!("{{\"success\":true,\"signals\":[{}]}}", items.join(","));
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+/// How `GET /api/call/missed` is asked.
+#[derive(Debug, Deserialize)]
+pub struct Missed {
+    user_id: Option<String>,
+    all: Option<String>,
+    limit: Option<u64>,
+    before: Option<i64>,
+}
+
+/// `GET /api/call/missed`: own missed calls; admins and services see everyone's, or one user's with
+/// `?user_id=`.
+pub async fn missed(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    query: web::Query<Missed>,
+) -> Result<HttpResponse, Refusal> {
+    let Caller(identity) = caller;
+    let of = whose(&identity, &query)?;
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_ROWS);
+    let before = query.before.and_then(CallId::new);
+    let rows = edge.store.missed(of.as_ref(), limit, before).await?;
+    let unseen = edge.store.unseen_count(of.as_ref()).await?;
+    let missed_calls: Vec<Value> = rows.iter().map(render_missed).collect();
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "missed_calls": missed_calls, "unseen_count": unseen })))
+}
+
+/// Whose missed calls are meant; `None` is everybody's.
+fn whose(identity: &Identity, query: &Missed) -> Result<Option<UserId>, Refusal> {
+    let all = query.all.as_deref().is_some_and(|all| all != "false" && all != "0");
+    match query.user_id.as_deref() {
+        Some("all") | None if sees_all(identity) => Ok(None),
+        Some(user) if user != "all" => {
+            let user = UserId::parse(user).map_err(|error| Refusal::Invalid(error.to_string()))?;
+            if identity.may_read_of(&user) { Ok(Some(user)) } else { Err(others_calls()) }
+        }
+        Some(_) => Err(others_calls()),
+        None if all => Err(others_calls()),
+        None => Ok(Some(identity.user.clone())),
+    }
+}
+
+fn others_calls() -> Refusal {
+    Refusal::Forbidden("only admins and services see other people's calls".to_owned())
+}
+
+/// Whether somebody may read every call.
+pub(super) fn sees_all(identity: &Identity) -> bool {
+    match identity.role {
+        Role::Admin | Role::Service => true,
+        Role::User => false,
+    }
+}
+
+fn render_missed(row: &MissedCall) -> Value {
+    json!({
+        "id": row.id.get(),
+        "caller_id": row.caller_id.to_json(),
+        "caller_name": row.caller_name,
+        "callee_id": row.callee_id.to_json(),
+        "call_type": row.call_type,
+        "call_time": row.call_time,
+        "call_status": row.call_status,
+        "reason": row.reason,
+        "ended_at": row.ended_at,
+        "conversation_id": row.conversation_id,
+        "seen_by_callee": row.seen_by_callee,
+    })
+}
+
+/// `POST /api/call/mark-seen/{id}`: the callee has seen a missed call. Doing it twice is fine.
+pub async fn mark_seen(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Refusal> {
+    let Caller(identity) = caller;
+    let call = CallId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let callee = if sees_all(&identity) { None } else { Some(&identity.user) };
+    if !edge.writer.mark_seen(call, callee).await? {
+        return Err(Refusal::NotFound("missed call"));
+    }
+    let unseen = edge.store.unseen_count(callee).await?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "unseen_count": unseen })))
+}
+
+/// `GET /api/call/history/{user_id}`: the calls between the caller and that user, newest first.
+pub async fn history(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Refusal> {
+    let Caller(identity) = caller;
+    let other = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let rows = edge.store.history_between(&identity.user, &other, MAX_ROWS).await?;
+    let history: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "id": row.id.get(),
+                "caller_id": row.caller_id.to_json(),
+                "callee_id": row.callee_id.to_json(),
+                "call_time": row.call_time,
+                "call_status": row.call_status,
+                "call_duration": row.call_duration,
+                "answered_at": row.answered_at,
+                "ended_at": row.ended_at,
+                "seen_by_callee": row.seen_by_callee,
+            })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "history": history })))
+}

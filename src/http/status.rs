@@ -1,0 +1,122 @@
+//! `/api/status/*`: heartbeats, what users say about themselves, and what is shown of others.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Edge;
+use super::auth::Caller;
+use super::body::Body;
+use crate::clock::Timestamp;
+use crate::ids::UserId;
+use crate::presence::Status;
+use crate::router::Shown;
+use crate::router::messages::{Beat, Say, Saying};
+use crate::signal::Refusal;
+
+/// How many users one query may name.
+const MAX_QUERIED: usize = 1000;
+
+/// `POST /api/status/heartbeat`: a proof of life. Costs neither a database write nor, as a rule, a turn of
+/// the router.
+pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> HttpResponse {
+    let Caller(identity) = caller;
+    if !edge.directory.beat(&identity.user, edge.clock.moment()) {
+        edge.router.do_send(Beat { user: identity.user, name: identity.name });
+    }
+    HttpResponse::Ok().json(json!({ "success": true }))
+}
+
+/// What `POST /api/status/update` is told.
+#[derive(Debug, Deserialize)]
+pub struct Update {
+    status: String,
+}
+
+/// `POST /api/status/update`: what a user says. Nobody can set or clear `in_call`; saying it is taken as
+/// saying that one is there.
+pub async fn update(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    Body(update): Body<Update>,
+) -> Result<HttpResponse, Refusal> {
+    let saying = match update.status.as_str() {
+        "online" => Some(Saying::Online),
+        "busy" => Some(Saying::Busy),
+        "offline" => Some(Saying::Offline),
+        "in_call" => None,
+        other => {
+            return Err(Refusal::Invalid(format!("status must be online, busy or offline, not \"{other:.32}\"")));
+        }
+    };
+    let Caller(identity) = caller;
+    let user = identity.user.clone();
+    match saying {
+        Some(saying) => {
+            let said = edge.router.send(Say { user: user.clone(), name: identity.name, saying }).await;
+            said.map_err(|_| Refusal::Unavailable("the router"))?;
+        }
+        None => edge.router.do_send(Beat { user: user.clone(), name: identity.name }),
+    }
+    let shown = edge.directory.shown(&user);
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "status": shown.published.status.as_str() })))
+}
+
+/// `GET /api/status/user/{id}`: what is shown of a user. Unknown users are offline.
+pub async fn user(_: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
+    let user = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let shown = edge.directory.shown(&user);
+    let earlier = if shown.last_seen.is_none() { earlier(&edge, std::slice::from_ref(&user)).await } else { None };
+    let mut body = render(&edge, &user, &shown, earlier.as_ref());
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("success".to_owned(), true.into());
+    }
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// What `POST /api/status/query` asks.
+#[derive(Debug, Deserialize)]
+pub struct Query {
+    user_ids: Vec<Value>,
+}
+
+/// `POST /api/status/query`: the same for up to 1,000 users, in the order they were named.
+pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -> Result<HttpResponse, Refusal> {
+    if query.user_ids.len() > MAX_QUERIED {
+        return Err(Refusal::TooLarge(format!("at most {MAX_QUERIED} users can be asked for at once")));
+    }
+    let users: Vec<UserId> = query
+        .user_ids
+        .iter()
+        .map(|id| UserId::from_json(id).map_err(|error| Refusal::Invalid(error.to_string())))
+        .collect::<Result<_, _>>()?;
+    let shown: Vec<Shown> = users.iter().map(|user| edge.directory.shown(user)).collect();
+    let unseen: Vec<UserId> =
+        users.iter().zip(&shown).filter(|(_, shown)| shown.last_seen.is_none()).map(|(u, _)| u.clone()).collect();
+    let earlier = if unseen.is_empty() { None } else { earlier(&edge, &unseen).await };
+    let statuses: Vec<Value> =
+        users.iter().zip(&shown).map(|(user, shown)| render(&edge, user, shown, earlier.as_ref())).collect();
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "statuses": statuses })))
+}
+
+/// When users were last seen before this process; nothing while the database is away, as presence goes on
+/// without it.
+async fn earlier(edge: &Edge, users: &[UserId]) -> Option<HashMap<UserId, Timestamp>> {
+    edge.store.last_seen(users).await.ok()
+}
+
+fn render(edge: &Edge, user: &UserId, shown: &Shown, earlier: Option<&HashMap<UserId, Timestamp>>) -> Value {
+    let last_seen = match shown.last_seen {
+        Some(at) => Some(edge.clock.now().wall_at(at)),
+        None => earlier.and_then(|seen| seen.get(user)).copied(),
+    };
+    json!({
+        "user_id": user.to_json(),
+        "status": shown.published.status.as_str(),
+        "online": shown.published.status != Status::Offline,
+        "last_seen": last_seen,
+        "current_call_with": shown.published.current_call_with.as_ref().map(UserId::to_json),
+    })
+}

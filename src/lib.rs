@@ -10,3 +10,4 @@ pub mod clock;
 pub mod ids;
 pub mod router;
 pub mod signal;
+pub mod store;

@@ -3,9 +3,9 @@
 //! They run on SQLite and on PostgreSQL. Run them through `switchboard::store`, which takes the lock
 //! that keeps several starting nodes from migrating at once.
 
-pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 pub use sea_orm_migration::MigrationStatus;
 use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 
 mod m20261121_000001_users;
 mod m20261121_000002_user_status;

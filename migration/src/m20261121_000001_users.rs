@@ -10,7 +10,9 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
-            .create_table(Table::create().table("users").col(text("id").primary_key()).col(text_null("name")).to_owned())
+            .create_table(
+                Table::create().table("users").col(text("id").primary_key()).col(text_null("name")).to_owned(),
+            )
             .await
     }
 

@@ -1,9 +1,7 @@
 //! The participants of calls, and the lists of missed calls.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
-    big_integer, boolean, integer, text, text_null, timestamp_with_time_zone_null,
-};
+use sea_orm_migration::schema::{big_integer, boolean, integer, text, text_null, timestamp_with_time_zone_null};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

@@ -55,9 +55,12 @@ impl Batch {
         }
     }
 
-    /// Takes later statuses in.
+    /// Takes later statuses in. Their names join the other names, so that the one handed over last wins.
     pub fn put_statuses(&mut self, rows: Vec<StatusRow>) {
-        for row in rows {
+        for mut row in rows {
+            if let Some(name) = row.name.take() {
+                self.names.insert(row.user.clone(), name);
+            }
             self.statuses.insert(row.user.clone(), row);
         }
     }

@@ -135,8 +135,7 @@ async fn write_presence(db: &DatabaseTransaction, batch: &Batch) -> Result<(), D
             .exec_without_returning(db)
             .await?;
     }
-    let mut names: BTreeMap<&UserId, Option<&str>> =
-        batch.statuses.iter().map(|(user, row)| (user, row.name.as_deref())).collect();
+    let mut names: BTreeMap<&UserId, Option<&str>> = batch.statuses.keys().map(|user| (user, None)).collect();
     names.extend(batch.names.iter().map(|(user, name)| (user, Some(name.as_str()))));
     write_names(db, &names).await
 }

@@ -10,7 +10,7 @@ pub struct Migration;
 const INDEXES: [&str; 4] = [
     "CREATE INDEX call_legs_user ON call_legs (user_id, call_id)",
     "CREATE INDEX call_legs_missed_by ON call_legs (user_id, call_id) WHERE missed",
-    "CREATE INDEX call_legs_missed ON call_legs (call_id, user_id) WHERE missed",
+    "CREATE INDEX call_legs_missed ON call_legs (call_id DESC, user_id) WHERE missed",
     "CREATE INDEX call_legs_unseen ON call_legs (user_id) WHERE missed AND NOT seen",
 ];
 

@@ -93,7 +93,12 @@ impl Store {
     /// Whether the database answers, for `/readyz`.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let readers = self.readers();
-        within(async { readers.execute_unprepared("SELECT 1").await }).await.map(drop)
+        let answer = within(async { readers.execute_unprepared("SELECT 1").await }).await;
+        if answer.is_err() {
+            // Also where nothing is being written, so that nobody else would notice.
+            self.renew().await;
+        }
+        answer.map(drop)
     }
 
     /// Closes all connections; for SQLite this folds the write-ahead log back into the file.

@@ -11,6 +11,9 @@ use crate::ids::CallId;
 use crate::store::error::is_bad_row;
 use crate::store::{Store, StoreError};
 
+/// How much time must be left for a second try.
+const WORTH_REPEATING: Duration = Duration::from_secs(1);
+
 /// What came of writing a batch.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -34,7 +37,14 @@ pub(super) async fn attempt(store: Store, batch: Batch, limit: Duration, lock: i
             log::warn!("a batch has a row the database does not take, writing one by one: {error}");
             one_by_one(&store, &batch, deadline, lock).await
         }
-        Ok(Err(error)) => Outcome { unwritten: batch, away: Some(error.into()), ..Outcome::default() },
+        Ok(Err(error)) => {
+            // A cut connection or a deadlock with another node passes at once, and repeating is harmless.
+            let again = deadline.saturating_duration_since(Instant::now()) > WORTH_REPEATING;
+            if again && let Ok(Ok(seen)) = timeout_at(deadline, sql::write(&store, &batch, lock)).await {
+                return Outcome { seen: seen.into_iter().map(Ok).collect(), ..Outcome::default() };
+            }
+            Outcome { unwritten: batch, away: Some(error.into()), ..Outcome::default() }
+        }
         Err(_) => {
             store.renew().await;
             Outcome { unwritten: batch, away: Some(too_late(limit)), ..Outcome::default() }

@@ -95,9 +95,17 @@ impl Db {
             let allow = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {connections}");
             server.execute_unprepared(&allow).await.unwrap();
             if !connections {
-                let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-                server.execute_unprepared(&cut).await.unwrap();
+                self.cut().await;
             }
+        }
+    }
+
+    /// Cuts all connections. Only on PostgreSQL.
+    pub async fn cut(&self) {
+        if let Kind::Postgres { admin, name } = &self.kind {
+            let server = Database::connect(admin).await.unwrap();
+            let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+            server.execute_unprepared(&cut).await.unwrap();
         }
     }
 }

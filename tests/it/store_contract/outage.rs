@@ -118,6 +118,55 @@ stories! {
         and_back(db, &store, &writer).await;
     }
 
+    async fn what_was_promised_is_there_and_nothing_else(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let faulty = std::sync::atomic::AtomicBool::new(true);
+        let faults = async {
+            for _ in 0..if db.is_postgres() { 60 } else { 2 } {
+                if db.is_postgres() {
+                    db.cut().await;
+                    tokio::time::sleep(Wait::from_millis(40)).await;
+                } else {
+                    let hold = db.hang().await;
+                    tokio::time::sleep(Wait::from_millis(2100)).await;
+                    hold.rollback().await.unwrap();
+                    tokio::time::sleep(Wait::from_millis(400)).await;
+                }
+            }
+            faulty.store(false, std::sync::atomic::Ordering::Relaxed);
+        };
+        let calls = async {
+            let mut receipts = Vec::new();
+            while faulty.load(std::sync::atomic::Ordering::Relaxed) {
+                let call = ringing(receipts.len() as i64 + 1, "7", &["8"]);
+                let opened = writer.open(call.clone());
+                receipts.push((call.id.get(), opened, writer.update(ended(call, Reason::NoAnswer))));
+                tokio::time::sleep(Wait::from_millis(1)).await;
+            }
+            receipts
+        };
+        let (receipts, ()) = futures_util::future::join(calls, faults).await;
+        let mut promised = Vec::new();
+        let mut refused = 0;
+        for (number, opened, updated) in receipts {
+            let _ = updated.await.unwrap();
+            match opened.await.unwrap() {
+                Ok(()) => promised.push(number),
+                Err(_) => refused += 1,
+            }
+        }
+        until("the writer is healthy", || writer.healthy()).await;
+        assert!(writer.flush().await);
+        let rows = db.rows("SELECT id, phase FROM calls ORDER BY id").await;
+        let there: Vec<i64> = rows.iter().map(|row| row.try_get("", "id").unwrap()).collect();
+        println!("{} promised, {refused} refused", promised.len());
+        assert_eq!(there, promised);
+        assert!(rows.iter().all(|row| row.try_get::<String>("", "phase").unwrap() == "ended"));
+        let orphans = "SELECT count(*) FROM call_legs WHERE call_id NOT IN (SELECT id FROM calls)";
+        assert_eq!(db.number(orphans).await, 0);
+    }
+
     async fn a_short_lock_is_waited_out(db: &Db) {
         let store = db.open().await;
         let writer = store.writer();

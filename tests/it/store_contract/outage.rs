@@ -3,6 +3,8 @@
 
 use std::time::{Duration as Wait, Instant};
 
+use sea_orm::ConnectionTrait;
+
 use super::database::{Db, until};
 use super::*;
 use switchboard::router::messages::Ledger;
@@ -165,6 +167,30 @@ stories! {
         assert!(rows.iter().all(|row| row.try_get::<String>("", "phase").unwrap() == "ended"));
         let orphans = "SELECT count(*) FROM call_legs WHERE call_id NOT IN (SELECT id FROM calls)";
         assert_eq!(db.number(orphans).await, 0);
+    }
+
+    async fn a_refused_call_whose_commit_landed_after_all_is_taken_back(db: &Db) {
+        if !db.is_postgres() {
+            return;
+        }
+        let store = db.open().await;
+        let beside = db.connect().await;
+        // The commit itself takes longer than the writer waits, and succeeds.
+        for sql in [
+            "CREATE TABLE landed (id BIGINT)",
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO landed VALUES (NEW.id); PERFORM pg_sleep(3); RETURN NULL; END $$",
+            "CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON calls DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION linger()",
+        ] {
+            beside.execute_unprepared(sql).await.unwrap();
+        }
+        let writer = store.writer();
+        writer.open(ringing(1, "7", &["8"])).await.unwrap().unwrap_err();
+        until("the writer is healthy", || writer.healthy()).await;
+        assert!(writer.flush().await);
+        assert_eq!(db.number("SELECT count(*) FROM landed").await, 1, "the story needs a commit that landed");
+        assert_eq!(db.number("SELECT count(*) FROM calls").await, 0);
     }
 
     async fn a_short_lock_is_waited_out(db: &Db) {

@@ -17,4 +17,5 @@ pub mod limits;
 pub mod presence;
 pub mod router;
 pub mod signal;
+pub mod store;
 pub mod ws;

@@ -1,1 +1,34 @@
+//! The changes of the schema, in order: one file each, up and down.
+//!
+//! They run on SQLite and on PostgreSQL. Run them through `switchboard::store`, which takes the lock
+//! that keeps several starting nodes from migrating at once.
 
+pub use sea_orm_migration::MigrationStatus;
+use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
+
+mod m20261121_000001_users;
+mod m20261121_000002_user_status;
+mod m20261121_000003_calls;
+mod m20261121_000004_call_legs;
+mod m20261121_000005_call_events;
+mod m20261121_000006_call_history_view;
+mod m20261121_000007_call_logs_view;
+
+/// Knows all changes.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_users::Migration),
+            Box::new(m20261121_000002_user_status::Migration),
+            Box::new(m20261121_000003_calls::Migration),
+            Box::new(m20261121_000004_call_legs::Migration),
+            Box::new(m20261121_000005_call_events::Migration),
+            Box::new(m20261121_000006_call_history_view::Migration),
+            Box::new(m20261121_000007_call_logs_view::Migration),
+        ]
+    }
+}

@@ -109,10 +109,10 @@ pub struct StatusRow {
     pub user: UserId,
     /// Their name as last seen.
     pub name: Option<String>,
-    /// The public status.
-    pub status: &'static str,
+    /// The public status: `online`, `offline`, `in_call` or `busy`.
+    pub status: String,
     /// Their last proof of life.
-    pub last_seen: Option<Timestamp>,
+    pub last_seen: Timestamp,
     /// With whom, while in a 1:1 call.
     pub current_call_with: Option<UserId>,
 }

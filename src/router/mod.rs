@@ -21,7 +21,7 @@ use actix::prelude::*;
 use crate::call::{Call, Event, Rules};
 use crate::clock::{Clock, Now, Timestamp};
 use crate::ids::{CallId, UserId};
-use crate::presence::{Patience, Tracker};
+use crate::presence::{Patience, Published, Tracker};
 use crate::signal::{Phase, Refusal};
 
 pub use directory::{Directory, Shown};
@@ -156,12 +156,11 @@ impl CallRouter {
         if unsaved.is_empty() {
             return;
         }
-        let rows = unsaved.into_iter().map(|(user, name, published, last_seen)| StatusRow {
-            user,
-            name,
-            status: published.status.as_str(),
-            last_seen: last_seen.map(|at| now.wall_at(at)),
-            current_call_with: published.current_call_with,
+        let rows = unsaved.into_iter().filter_map(|(user, name, published, last_seen)| {
+            // Who was never here has no row.
+            let last_seen = now.wall_at(last_seen?);
+            let Published { status, current_call_with } = published;
+            Some(StatusRow { user, name, status: status.as_str().to_owned(), last_seen, current_call_with })
         });
         self.around.ledger.statuses(rows.collect());
     }

@@ -8,4 +8,5 @@ mod harness;
 
 mod browser;
 mod sockets;
+mod store_contract;
 mod stories;

@@ -1,0 +1,219 @@
+//! Missed calls and the history between two users: the polling seed's lists, a row per callee.
+
+use entity::{call_legs, calls};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::MAX_PAGE;
+use super::rows::{Cursor, call_id, read, reason, user};
+use crate::call::Role;
+use crate::clock::Timestamp;
+use crate::ids::{CallId, ConversationId, UserId};
+use crate::signal::{CallType, Phase, Reason};
+use crate::store::{Store, StoreError, vocabulary, within};
+
+/// A call somebody missed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissedCall {
+    /// The call.
+    pub id: CallId,
+    /// Who called.
+    pub caller_id: UserId,
+    /// Their name as it was then.
+    pub caller_name: Option<String>,
+    /// Who missed it.
+    pub callee_id: UserId,
+    /// Voice or video.
+    pub call_type: CallType,
+    /// When it started.
+    pub call_time: Timestamp,
+    /// In the call-history vocabulary.
+    pub call_status: &'static str,
+    /// Why it was missed.
+    pub reason: Option<Reason>,
+    /// Whether the callee has seen that.
+    pub seen_by_callee: bool,
+    /// The conversation it belongs to.
+    pub conversation_id: Option<ConversationId>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Missed calls, newest first, and where the next page starts, if there is more.
+pub type MissedPage = (Vec<MissedCall>, Option<Cursor>);
+
+/// One callee's row of a call, in the call-history vocabulary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryRow {
+    /// The call.
+    pub id: CallId,
+    /// Who called.
+    pub caller_id: UserId,
+    /// Their name as it was then.
+    pub caller_name: Option<String>,
+    /// Who was called.
+    pub callee_id: UserId,
+    /// Voice or video.
+    pub call_type: CallType,
+    /// When it started.
+    pub call_time: Timestamp,
+    /// `missed`, `answered`, `rejected`, `dropped` or `ongoing`.
+    pub call_status: &'static str,
+    /// Why it ended.
+    pub reason: Option<Reason>,
+    /// Whole seconds between answer and end.
+    pub call_duration: i64,
+    /// When the callee joined.
+    pub answered_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Whether the callee has seen that they missed it.
+    pub seen_by_callee: bool,
+    /// The conversation it belongs to.
+    pub conversation_id: Option<ConversationId>,
+}
+
+/// The condition of the indexes of missed calls, literally.
+fn missed_by(who: Option<&UserId>) -> Condition {
+    Condition::all().add(Expr::cust("missed")).add_option(who.map(|who| call_legs::Column::UserId.eq(who.as_str())))
+}
+
+/// The missed calls of a user, or of everybody.
+pub async fn missed(
+    store: &Store,
+    who: Option<&UserId>,
+    limit: u64,
+    before: Option<&Cursor>,
+) -> Result<MissedPage, StoreError> {
+    use call_legs::Column as L;
+    let limit = limit.clamp(1, MAX_PAGE);
+    let place = before.map(|cursor| {
+        let older = Condition::any().add(L::CallId.lt(cursor.call));
+        match &cursor.callee {
+            // The other callees of the same group call come next.
+            Some(callee) => {
+                older.add(Condition::all().add(L::CallId.eq(cursor.call)).add(L::UserId.gt(callee.as_str())))
+            }
+            None => older,
+        }
+    });
+    let db = store.readers();
+    let db = db.as_ref();
+    let (mut legs, rows) = within(async {
+        let legs = call_legs::Entity::find()
+            .filter(missed_by(who))
+            .filter(Condition::all().add_option(place))
+            .order_by_desc(L::CallId)
+            .order_by_asc(L::UserId)
+            .limit(limit + 1)
+            .all(db)
+            .await?;
+        let rows =
+            calls::Entity::find().filter(calls::Column::Id.is_in(legs.iter().map(|leg| leg.call_id))).all(db).await?;
+        Ok((legs, rows))
+    })
+    .await?;
+    let more = legs.len() as u64 > limit;
+    legs.truncate(limit as usize);
+    let next =
+        legs.last().filter(|_| more).map(|last| Cursor { call: last.call_id, callee: Some(last.user_id.clone()) });
+    let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let page = legs
+        .into_iter()
+        // A call deleted between the two queries is no longer missed.
+        .filter_map(|leg| rows.get(&leg.call_id).map(|row| history_row(row, leg)))
+        .map(|row| row.map(MissedCall::from))
+        .collect::<Result<_, _>>()?;
+    Ok((page, next))
+}
+
+/// How many missed calls a user, or everybody, has not seen.
+pub async fn unseen_count(store: &Store, who: Option<&UserId>) -> Result<u64, StoreError> {
+    let db = store.readers();
+    within(call_legs::Entity::find().filter(missed_by(who)).filter(Expr::cust("seen").not()).count(db.as_ref())).await
+}
+
+/// The calls one of two users made to the other, newest first.
+pub async fn history_between(
+    store: &Store,
+    one: &UserId,
+    other: &UserId,
+    limit: u64,
+) -> Result<Vec<HistoryRow>, StoreError> {
+    use call_legs::Column as L;
+    use calls::Column as C;
+    let pair = [one.as_str(), other.as_str()];
+    let db = store.readers();
+    let db = db.as_ref();
+    let (legs, rows) = within(async {
+        let called = |caller: &str, callee: &str| {
+            let mut legs = sea_orm::sea_query::Query::select();
+            legs.column(L::CallId)
+                .from(call_legs::Entity)
+                .and_where(Expr::col(L::UserId).eq(callee))
+                .and_where(Expr::col(L::Role).eq(Role::Callee.as_str()));
+            Condition::all().add(C::CallerId.eq(caller)).add(C::Id.in_subquery(legs))
+        };
+        let rows = calls::Entity::find()
+            .filter(Condition::any().add(called(pair[0], pair[1])).add(called(pair[1], pair[0])))
+            .order_by_desc(C::Id)
+            .limit(limit.clamp(1, MAX_PAGE))
+            .all(db)
+            .await?;
+        let legs = call_legs::Entity::find()
+            .filter(L::CallId.is_in(rows.iter().map(|row| row.id)))
+            .filter(L::UserId.is_in(pair))
+            .filter(L::Role.eq(Role::Callee.as_str()))
+            .order_by_desc(L::CallId)
+            .all(db)
+            .await?;
+        Ok((legs, rows))
+    })
+    .await?;
+    let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+    legs.into_iter().filter_map(|leg| rows.get(&leg.call_id).map(|row| history_row(row, leg))).collect()
+}
+
+fn history_row(row: &calls::Model, leg: call_legs::Model) -> Result<HistoryRow, StoreError> {
+    let phase = read("phase", &row.phase, Phase::parse)?;
+    let leg_reason = reason(leg.reason.as_deref())?;
+    let call = (reason(row.reason.as_deref())?, row.answered_at.is_some());
+    let (why, answered) = vocabulary::callee_outcome(call, leg_reason, leg.joined_at.is_some());
+    Ok(HistoryRow {
+        id: call_id(row.id)?,
+        caller_id: user(&row.caller_id)?,
+        caller_name: row.caller_name.clone(),
+        callee_id: user(&leg.user_id)?,
+        call_type: read("call type", &row.call_type, CallType::parse)?,
+        call_time: row.started_at,
+        call_status: vocabulary::history_status(phase, why, answered),
+        reason: why,
+        call_duration: if answered { row.duration_seconds } else { 0 },
+        answered_at: leg.joined_at.or(row.answered_at).filter(|_| answered),
+        ended_at: row.ended_at.or(leg.left_at),
+        seen_by_callee: leg.seen,
+        conversation_id: row
+            .conversation_id
+            .as_deref()
+            .map(|text| read("conversation id", text, |text| ConversationId::parse(text).ok()))
+            .transpose()?,
+    })
+}
+
+impl From<HistoryRow> for MissedCall {
+    fn from(row: HistoryRow) -> Self {
+        Self {
+            id: row.id,
+            caller_id: row.caller_id,
+            caller_name: row.caller_name,
+            callee_id: row.callee_id,
+            call_type: row.call_type,
+            call_time: row.call_time,
+            call_status: row.call_status,
+            reason: row.reason,
+            seen_by_callee: row.seen_by_callee,
+            conversation_id: row.conversation_id,
+            ended_at: row.ended_at,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What is read: plain structs out, each query within the store's deadline.
+
+mod calls;
+mod history;
+mod presence;
+mod recovery;
+mod report;
+mod rows;
+
+pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
+pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
+pub use presence::{all_statuses, last_seen, settle_statuses};
+pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
+pub use report::{Report, report};
+pub use rows::{CallRow, Cursor, Participant};
+
+/// The most rows a page may have.
+pub const MAX_PAGE: u64 = 200;
+
+/// How many keys go into one `IN (…)`: well under SQLite's variables.
+const KEYS: usize = 500;

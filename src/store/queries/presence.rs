@@ -1,0 +1,64 @@
+//! What is known of users from before: when they were last seen.
+
+use std::collections::HashMap;
+
+use entity::user_status;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+
+use super::KEYS;
+use super::rows::user;
+use crate::clock::Timestamp;
+use crate::ids::UserId;
+use crate::store::{Store, StoreError, within};
+
+/// When each of these users was last seen; users never seen are absent.
+pub async fn last_seen(store: &Store, users: &[UserId]) -> Result<HashMap<UserId, Timestamp>, StoreError> {
+    let db = store.readers();
+    let mut seen = HashMap::with_capacity(users.len());
+    for users in users.chunks(KEYS) {
+        let rows = within(
+            select()
+                .filter(user_status::Column::UserId.is_in(users.iter().map(UserId::as_str)))
+                .into_tuple()
+                .all(db.as_ref()),
+        )
+        .await?;
+        for row in rows {
+            let (who, at) = known(row)?;
+            seen.insert(who, at);
+        }
+    }
+    Ok(seen)
+}
+
+/// When everybody was last seen, for the start of the service.
+pub async fn all_statuses(store: &Store) -> Result<Vec<(UserId, Timestamp)>, StoreError> {
+    let db = store.readers();
+    within(select().into_tuple().all(db.as_ref())).await?.into_iter().map(known).collect()
+}
+
+/// At the start nobody is here yet: everybody is offline and in no call. When they were last seen stays.
+pub async fn settle_statuses(store: &Store) -> Result<(), StoreError> {
+    use user_status::Column as S;
+    within(async {
+        let transaction = store.begin().await?;
+        user_status::Entity::update_many()
+            .col_expr(S::Status, Expr::value("offline"))
+            .col_expr(S::CurrentCallWith, Expr::value(None::<String>))
+            .filter(Condition::any().add(S::Status.ne("offline")).add(S::CurrentCallWith.is_not_null()))
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await
+    })
+    .await
+}
+
+fn select() -> sea_orm::Select<user_status::Entity> {
+    use user_status::Column as S;
+    user_status::Entity::find().select_only().columns([S::UserId, S::LastSeen])
+}
+
+fn known((who, at): (String, Timestamp)) -> Result<(UserId, Timestamp), StoreError> {
+    Ok((user(&who)?, at))
+}

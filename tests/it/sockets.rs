@@ -512,23 +512,30 @@ async fn after_a_stall_of_the_process_itself_a_pong_that_had_arrived_still_count
 }
 
 #[actix_web::test]
-async fn outlets_with_a_route_to_each_other_are_freed() {
-    let server = serve(Setup::default());
-    let (seven, eight) = (server.connect("7").await, server.connect("8").await);
-    server.until("both", |heard| heard.outlets.len() == 2).await;
-    let route = |user: &str| {
-        let (call, peer) = (CallId::new(3).unwrap(), UserId::parse(user).unwrap());
-        Some(Arc::new(Route { call, peer, outlet: server.outlet(user) }))
-    };
-    server.outlet("7").set_route(route("8"));
-    server.outlet("8").set_route(route("7"));
-    drop((seven, eight));
-    server.until("both gone", |heard| heard.gone.len() == 2).await;
-    // Also where the call opens it only now.
-    server.outlet("7").set_route(route("8"));
-    server.outlet("8").set_route(route("7"));
-    let weak = [Arc::downgrade(&server.outlet("7")), Arc::downgrade(&server.outlet("8"))];
-    server.heard.lock().unwrap().outlets.clear();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(weak.iter().all(|outlet| outlet.upgrade().is_none()));
+async fn outlets_with_a_route_to_each_other_are_freed_whether_it_was_opened_before_or_after_their_end() {
+    for late in [false, true] {
+        let server = serve(Setup::default());
+        let clients = (server.connect("7").await, server.connect("8").await);
+        server.until("both", |heard| heard.outlets.len() == 2).await;
+        let (seven, eight) = (server.outlet("7"), server.outlet("8"));
+        let open = || {
+            for (outlet, other, user) in [(&seven, &eight, "8"), (&eight, &seven, "7")] {
+                let (call, peer) = (CallId::new(3).unwrap(), UserId::parse(user).unwrap());
+                outlet.set_route(Some(Arc::new(Route { call, peer, outlet: other.clone() })));
+            }
+        };
+        if !late {
+            open();
+        }
+        drop(clients);
+        server.until("both gone", |heard| heard.gone.len() == 2).await;
+        if late {
+            open();
+        }
+        let weak = [Arc::downgrade(&seven), Arc::downgrade(&eight)];
+        drop((seven, eight));
+        server.heard.lock().unwrap().outlets.clear();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(weak.iter().all(|outlet| outlet.upgrade().is_none()), "late: {late}");
+    }
 }

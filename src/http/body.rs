@@ -53,25 +53,53 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limits = request.app_data::<BodyLimits>().copied().unwrap_or_default();
-        let announced = request.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse::<usize>().ok());
-        let payload = payload.take();
+        let read = read(request, payload);
         Box::pin(async move {
-            let too_large = || Refusal::TooLarge(format!("the body may have at most {} bytes", limits.bytes));
-            if announced.is_some_and(|length| length > limits.bytes) {
-                return Err(too_large().into());
-            }
-            let bytes = tokio::time::timeout(limits.deadline, collect(payload, limits.bytes))
-                .await
-                .map_err(|_| Problem::slow_body(limits.deadline))??
-                .ok_or_else(too_large)?;
-            if nests_deeper(&bytes, MAX_DEPTH) {
-                return Err(Refusal::Invalid(format!("the body nests deeper than {MAX_DEPTH}")).into());
-            }
+            let bytes = read.await?;
             let value = serde_json::from_slice(&bytes)
                 .map_err(|error| Refusal::Invalid(format!("the body cannot be read: {error}")))?;
             Ok(Self(value))
         })
+    }
+}
+
+/// A JSON body as text, for dialects that read it themselves. May be empty.
+#[derive(Debug)]
+pub struct Text(pub String);
+
+impl FromRequest for Text {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = read(request, payload);
+        Box::pin(async move {
+            let bytes = read.await?;
+            let text = String::from_utf8(bytes.to_vec())
+                .map_err(|_| Refusal::Invalid("the body is not UTF-8".to_owned()))?;
+            Ok(Self(text))
+        })
+    }
+}
+
+/// The body within the limits that hold for the request.
+fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<BytesMut, Error>> + use<> {
+    let limits = request.app_data::<BodyLimits>().copied().unwrap_or_default();
+    let announced = request.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse::<usize>().ok());
+    let payload = payload.take();
+    async move {
+        let too_large = || Refusal::TooLarge(format!("the body may have at most {} bytes", limits.bytes));
+        if announced.is_some_and(|length| length > limits.bytes) {
+            return Err(too_large().into());
+        }
+        let bytes = tokio::time::timeout(limits.deadline, collect(payload, limits.bytes))
+            .await
+            .map_err(|_| Problem::slow_body(limits.deadline))??
+            .ok_or_else(too_large)?;
+        if nests_deeper(&bytes, MAX_DEPTH) {
+            return Err(Refusal::Invalid(format!("the body nests deeper than {MAX_DEPTH}")).into());
+        }
+        Ok(bytes)
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, dev, web};
+use futures_util::future::LocalBoxFuture;
 
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::Dialect;
@@ -102,13 +103,20 @@ pub enum Denied {
     Forbidden,
 }
 
+/// Until when a fresh token holds (`None`: for ever), or why it does not.
+pub type Freshness = LocalBoxFuture<'static, Result<Option<Timestamp>, Refusal>>;
+
 /// Who may open sockets. Implemented by authentication.
 pub trait Admission: Send + Sync {
-    /// Judges a request for the socket of `path_user`.
-    fn admit(&self, req: &HttpRequest, path_user: &UserId) -> Result<Admitted, Denied>;
+    /// Judges a request for the socket of `path_user`. May take its time with who has failed too often.
+    fn admit<'a>(
+        &'a self,
+        req: &'a HttpRequest,
+        path_user: &'a UserId,
+    ) -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
 
     /// Judges a fresh token sent on the open socket of `user`: when it expires, or why it does not hold.
-    fn refresh(&self, user: &UserId, token: &str) -> Result<Option<Timestamp>, Refusal>;
+    fn refresh(&self, user: UserId, token: String) -> Freshness;
 }
 
 /// Everything the socket routes need; shared as `web::Data`.
@@ -161,7 +169,7 @@ async fn open(
             Ok(Err(why)) => return refuse(StatusCode::BAD_REQUEST, "invalid", &format!("device_id: {why}")),
             Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid", "the query cannot be read"),
         };
-    let admitted = match edge.admission.admit(&req, &user) {
+    let admitted = match edge.admission.admit(&req, &user).await {
         Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
         Err(Denied::Unauthorized) => Err(Close::Unauthorized),
         Err(Denied::Forbidden) => Err(Close::Forbidden),
@@ -206,7 +214,7 @@ fn begin(
         limits: edge.limits,
         budget: (edge.budget)(&user),
         expires_at,
-        verifier: Box::new(move |token| admission.refresh(&user, token)),
+        verifier: Box::new(move |token| admission.refresh(user.clone(), token)),
         payload,
     });
 }

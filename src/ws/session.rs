@@ -34,7 +34,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
 
 /// Checks a fresh token for the socket's user: when it expires, or why it does not hold.
-pub type Verifier = Box<dyn Fn(&str) -> Result<Option<Timestamp>, Refusal>>;
+pub type Verifier = Box<dyn Fn(String) -> super::Freshness>;
 
 /// What a session is made of.
 pub struct Parts {
@@ -231,13 +231,16 @@ impl WsSession {
                 self.outlet.send_text(self.outlet.dialect().pong());
             }
             Ok(Inbound::Alive) => {}
-            Ok(Inbound::Token(token)) => match (self.verifier)(&token) {
-                Ok(expires_at) => {
-                    self.expires_at = expires_at;
-                    self.look(ctx);
-                }
-                Err(refusal) => self.outlet.refuse(&refusal, reference.as_ref()),
-            },
+            Ok(Inbound::Token(token)) => {
+                let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
+                    Ok(expires_at) => {
+                        session.expires_at = expires_at;
+                        session.look(ctx);
+                    }
+                    Err(refusal) => session.outlet.refuse(&refusal, reference.as_ref()),
+                });
+                ctx.spawn(checked);
+            }
             Err(refusal) => {
                 // A type this dialect does not know may be another feature of the embedding application.
                 let malformed = !matches!(refusal, Refusal::UnknownType(_));

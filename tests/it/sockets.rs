@@ -12,7 +12,8 @@ use switchboard::dialect::users::Users;
 use switchboard::ids::{CallId, UserId};
 use switchboard::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Reply, ReplyTo, Route};
 use switchboard::signal::{Command, Notice, Payload, Reason, Refusal};
-use switchboard::ws::{self, Admission, Admitted, Connections, Denied, Limits, RouterPort, SocketEdge};
+use futures_util::future::LocalBoxFuture;
+use switchboard::ws::{Freshness, self, Admission, Admitted, Connections, Denied, Limits, RouterPort, SocketEdge};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -89,7 +90,22 @@ struct Everybody {
 }
 
 impl Admission for Everybody {
-    fn admit(&self, req: &HttpRequest, user: &UserId) -> Result<Admitted, Denied> {
+    fn admit<'a>(
+        &'a self,
+        req: &'a HttpRequest,
+        user: &'a UserId,
+    ) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
+        Box::pin(async move { self.judge(req, user) })
+    }
+
+    fn refresh(&self, _: UserId, token: String) -> Freshness {
+        let held = token == "fresh";
+        Box::pin(async move { if held { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) } })
+    }
+}
+
+impl Everybody {
+    fn judge(&self, req: &HttpRequest, user: &UserId) -> Result<Admitted, Denied> {
         if req.headers().get("origin").is_some_and(|origin| origin == "https://evil.example") {
             return Err(Denied::BadOrigin);
         }
@@ -101,10 +117,6 @@ impl Admission for Everybody {
                 Ok(Admitted { user: user.clone(), name: None, expires_at })
             }
         }
-    }
-
-    fn refresh(&self, _: &UserId, token: &str) -> Result<Option<Timestamp>, Refusal> {
-        if token == "fresh" { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) }
     }
 }
 

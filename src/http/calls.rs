@@ -1,0 +1,178 @@
+//! `/api/calls`: the records, with filters and paging, and what happened in each.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Edge;
+use super::auth::Caller;
+use crate::auth::{Identity, Role};
+use crate::clock::Timestamp;
+use crate::ids::{CallId, ConversationId, UserId};
+use crate::signal::{CallType, Reason, Refusal};
+use crate::store::queries::{self, CallFilter, CallRow, Cursor, Participant};
+use crate::store::vocabulary;
+
+/// How many calls a page has when nobody says.
+const PAGE: u64 = 50;
+
+/// How `GET /api/calls` is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    user: Option<String>,
+    peer: Option<String>,
+    status: Option<String>,
+    reason: Option<String>,
+    #[serde(rename = "type")]
+    call_type: Option<String>,
+    conversation_id: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    missed: Option<String>,
+    limit: Option<u64>,
+    cursor: Option<String>,
+}
+
+/// Whether somebody may read every call.
+pub(super) fn sees_all(identity: &Identity) -> bool {
+    match identity.role {
+        Role::Admin | Role::Service => true,
+        Role::User => false,
+    }
+}
+
+/// `GET /api/calls`: own calls, everybody's for admins and services; newest first.
+pub async fn list(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    query: web::Query<Query>,
+) -> Result<HttpResponse, Refusal> {
+    let filter = filter(&caller.0, query.into_inner())?;
+    let (rows, next) = queries::calls(&edge.store, &filter).await?;
+    let calls: Vec<Value> = rows.iter().map(|row| render(row, &caller.0)).collect();
+    let next_cursor = next.map(|cursor| cursor.to_string());
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "calls": calls, "next_cursor": next_cursor })))
+}
+
+fn filter(identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
+    let user = query.user.as_deref().map(user_id).transpose()?;
+    if let Some(user) = &user
+        && !identity.may_read_of(user)
+    {
+        return Err(Refusal::Forbidden("only admins and services see other people's calls".to_owned()));
+    }
+    Ok(CallFilter {
+        member: (!sees_all(identity)).then(|| identity.user.clone()),
+        user,
+        peer: query.peer.as_deref().map(user_id).transpose()?,
+        status: query.status.map(|text| one_of("status", text, |text| vocabulary::LOG.contains(&text))).transpose()?,
+        reason: query.reason.map(|text| known("reason", &text, Reason::parse)).transpose()?,
+        call_type: query.call_type.map(|text| known("type", &text, CallType::parse)).transpose()?,
+        conversation_id: query
+            .conversation_id
+            .map(|text| ConversationId::parse(&text).map_err(|error| Refusal::Invalid(error.to_string())))
+            .transpose()?,
+        since: query.since.map(|text| known("since", &text, timestamp)).transpose()?,
+        until: query.until.map(|text| known("until", &text, timestamp)).transpose()?,
+        missed: query.missed.map(|text| known("missed", &text, truth)).transpose()?,
+        before: query.cursor.map(|text| known("cursor", &text, Cursor::parse)).transpose()?,
+        limit: match query.limit {
+            Some(0) => return Err(Refusal::Invalid("limit is 1 to 200".to_owned())),
+            limit => limit.unwrap_or(PAGE),
+        },
+    })
+}
+
+fn user_id(text: &str) -> Result<UserId, Refusal> {
+    UserId::parse(text).map_err(|error| Refusal::Invalid(error.to_string()))
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
+    read(text).ok_or_else(|| Refusal::Invalid(format!("{name} cannot be \"{text:.64}\"")))
+}
+
+fn one_of(name: &str, text: String, knows: impl Fn(&str) -> bool) -> Result<String, Refusal> {
+    known(name, &text, |text| knows(text).then_some(()))?;
+    Ok(text)
+}
+
+/// `GET /api/calls/{id}`.
+pub async fn one(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
+    let row = readable(&edge, &caller.0, &path).await?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "call": render(&row, &caller.0) })))
+}
+
+/// `GET /api/calls/{id}/events`: every transition, when and by whom.
+pub async fn events(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Refusal> {
+    let row = readable(&edge, &caller.0, &path).await?;
+    let trace = queries::events(&edge.store, row.id).await?;
+    let events: Vec<Value> = trace
+        .iter()
+        .map(|entry| {
+            json!({
+                "seq": entry.seq,
+                "at": entry.at,
+                "what": entry.what,
+                "who": entry.who.as_ref().map(UserId::to_json),
+                "detail": entry.detail,
+            })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "events": events })))
+}
+
+/// A call this reader may see; others are not told whether it exists.
+async fn readable(edge: &Edge, identity: &Identity, id: &str) -> Result<CallRow, Refusal> {
+    let id = CallId::parse(id).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let row = queries::call(&edge.store, id).await?;
+    row.filter(|row| sees_all(identity) || row.is_member(&identity.user)).ok_or(Refusal::NotFound("call"))
+}
+
+fn render(row: &CallRow, reader: &Identity) -> Value {
+    json!({
+        "id": row.id.get(),
+        "caller_id": row.caller_id.to_json(),
+        "caller_name": row.caller_name,
+        "callee_ids": row.callees().map(UserId::to_json).collect::<Vec<_>>(),
+        "conversation_id": row.conversation_id.as_ref().map(ConversationId::to_json),
+        "call_type": row.call_type.as_str(),
+        "status": row.status_for(&reader.user),
+        "reason": row.reason.map(Reason::as_str),
+        "started_at": row.started_at,
+        "answered_at": row.answered_at,
+        "ended_at": row.ended_at,
+        "duration_seconds": row.duration_seconds,
+        "reported": row.reported,
+        "participants": row.participants.iter().map(participant).collect::<Vec<_>>(),
+    })
+}
+
+fn participant(leg: &Participant) -> Value {
+    json!({
+        "user_id": leg.user_id.to_json(),
+        "role": leg.role.as_str(),
+        "state": leg.state,
+        "reason": leg.reason.map(Reason::as_str),
+        "joined_at": leg.joined_at,
+        "left_at": leg.left_at,
+        "missed": leg.missed,
+        "seen": leg.seen,
+    })
+}

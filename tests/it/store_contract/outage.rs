@@ -91,6 +91,28 @@ async fn a_stopped_server_makes_nobody_wait() {
     db.remove().await;
 }
 
+/// A full disk leaves sqlx believing that its connection is in a transaction; without the check when a connection
+/// is given back, everything "committed" afterwards was lost.
+#[tokio::test]
+#[ignore = "needs TMPDIR on a file system of about 2 MiB, for example a tmpfs"]
+async fn a_full_disk_is_survived() {
+    let db = Db::sqlite();
+    let store = db.open().await;
+    let writer = store.writer();
+    writer.open(ringing(1, "7", &["8"])).await.unwrap().unwrap();
+    let filler = std::env::temp_dir().join("filler");
+    assert!(std::fs::write(&filler, vec![1; 4 << 20]).is_err(), "the disk is too big");
+    for number in 2..50 {
+        writer.open(ringing(number, "7", &["8"])).await.unwrap().unwrap_err();
+    }
+    writer.update(ended(ringing(1, "7", &["8"]), Reason::Cancelled)).await.unwrap().unwrap_err();
+    std::fs::remove_file(filler).unwrap();
+    until("the writer is healthy", || writer.healthy()).await;
+    writer.open(ringing(50, "7", &["8"])).await.unwrap().unwrap();
+    assert_eq!(db.number("SELECT count(*) FROM calls WHERE phase = 'ended'").await, 1);
+    assert_eq!(db.number("SELECT count(*) FROM calls").await, 2);
+}
+
 stories! {
     async fn a_database_that_hangs_is_survived(db: &Db) {
         let store = db.open().await;
@@ -192,6 +214,26 @@ stories! {
         assert!(writer.flush().await);
         assert_eq!(db.number("SELECT count(*) FROM landed").await, 1, "the story needs a commit that landed");
         assert_eq!(db.number("SELECT count(*) FROM calls").await, 0);
+    }
+
+    async fn a_commit_that_failed_does_not_swallow_later_ones(db: &Db) {
+        if db.is_postgres() {
+            return;
+        }
+        let store = db.open().await;
+        // The commit fails, and SQLite leaves the transaction open.
+        let beside = db.connect().await;
+        for sql in [
+            "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+            "CREATE TRIGGER orphan AFTER INSERT ON calls WHEN NEW.id = 13 BEGIN INSERT INTO children VALUES (1); END",
+        ] {
+            beside.execute_unprepared(sql).await.unwrap();
+        }
+        let writer = store.writer();
+        writer.open(ringing(13, "7", &["8"])).await.unwrap().unwrap_err();
+        writer.open(ringing(14, "7", &["8"])).await.unwrap().unwrap();
+        assert_eq!(db.number("SELECT count(*) FROM calls").await, 1, "seen by another connection");
     }
 
     async fn a_short_lock_is_waited_out(db: &Db) {

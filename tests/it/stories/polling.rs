@@ -228,17 +228,18 @@ async fn the_same_attempt_again_is_the_same_call(store: Store) {
 
 async fn a_callers_silence_while_ringing_cancels(store: Store) {
     let settings =
-        [("PRESENCE__HEARTBEAT", "500ms"), ("PRESENCE__OFFLINE_AFTER", "1s"), ("CALL__CALLER_GRACE", "500ms")];
+        [("PRESENCE__HEARTBEAT", "750ms"), ("PRESENCE__OFFLINE_AFTER", "1500ms"), ("CALL__CALLER_GRACE", "500ms")];
     let service = Service::with(&store, &settings).await;
     let mut ben = service.socket("2").await;
     let [anna] = alive(&service, ["1"]).await;
     let (_, call) = anna.initiate("2").await;
     anna.signal("2", json!({ "type": "offer", "sdp": "v=0" })).await;
     ben.expect("call_invitation").await;
-    // Anna's page is gone: no heartbeat, no poll.
+    // Anna's page is gone: no heartbeat, no poll. Ben's asking keeps his own socket fresh meanwhile.
+    eventually("the ring stops", async || ben.has("call_cancelled").await.then_some(())).await;
     ben.expect("call_cancelled").await;
-    assert_eq!(store.open().await.outcome(call).await, ("cancelled".to_owned(), "missed".to_owned()));
     ben.quiet().await;
+    assert_eq!(store.open().await.outcome(call).await, ("cancelled".to_owned(), "missed".to_owned()));
 }
 
 async fn an_admin_sees_everyones_missed_calls(store: Store) {

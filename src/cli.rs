@@ -10,6 +10,7 @@ use crate::auth::{Authenticator, Grant, Role};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, duration};
 use crate::ids::{ConversationId, UserId};
+use crate::store::{self, Store, StoreError};
 
 /// How long a health check may take; containers ask every half minute.
 const HEALTH_WITHIN: Duration = Duration::from_secs(3);
@@ -141,6 +142,58 @@ pub fn token(settings: &Settings, args: &TokenArgs, clock: Clock) -> Result<Stri
         conversations: (!conversations.is_empty()).then_some(conversations),
         ttl: args.ttl,
     })
+}
+
+/// What `switchboard migrate` does and says.
+pub async fn migrate(settings: &Settings, what: Migrate) -> Result<String, String> {
+    let say = |error: StoreError| error.to_string();
+    let store = Store::connect(&settings.database.url).await.map_err(say)?;
+    match what {
+        Migrate::Up => store::migrate::up(&store, None).await.map_err(say)?,
+        Migrate::Down => store::migrate::down(&store, 1).await.map_err(say)?,
+        Migrate::Status => {}
+    }
+    let lines: Vec<String> = store::migrate::status(&store)
+        .await
+        .map_err(say)?
+        .into_iter()
+        .map(|(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" }))
+        .collect();
+    store.close().await;
+    Ok(lines.join("\n"))
+}
+
+/// What `switchboard report` says: the call-log seed's report.
+pub async fn report(settings: &Settings) -> Result<String, String> {
+    let say = |error: StoreError| error.to_string();
+    let store = Store::open(&settings.database.url, true).await.map_err(say)?;
+    let report = store::queries::report(&store).await.map_err(say)?;
+    store.close().await;
+    let mut lines = vec![format!("Total call logs: {}", report.total), String::new(), "Last 10 calls:".to_owned()];
+    for call in &report.last {
+        let callees: Vec<&str> = call.callees().map(UserId::as_str).collect();
+        lines.push(format!(
+            "  #{:<8} {}  {:<5} {:<9} {} -> {}  {} s",
+            call.id,
+            call.started_at.format("%Y-%m-%d %H:%M:%S"),
+            call.call_type.as_str(),
+            call.status,
+            call.caller_id,
+            callees.join(", "),
+            call.duration_seconds,
+        ));
+    }
+    lines.extend([String::new(), "By status:".to_owned()]);
+    lines.extend(report.by_status.iter().map(|(status, count)| format!("  {status:<9} {count}")));
+    lines.extend([
+        String::new(),
+        "Quality:".to_owned(),
+        format!("  ended calls with a duration: {} of {}", report.ended_with_duration, report.ended),
+        format!("  answered: {}", report.answered),
+        format!("  cancelled: {}", report.cancelled),
+        format!("  still initiated: {}", report.stuck_in_initiated),
+    ]);
+    Ok(lines.join("\n"))
 }
 
 /// `switchboard healthcheck`: asks the service on this machine.

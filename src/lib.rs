@@ -5,6 +5,7 @@
 //! done) → **Notice** (what a peer is told) → **Frame**. `docs/ARCHITECTURE.md` has the map and
 //! the walkthroughs.
 
+pub mod app;
 pub mod auth;
 pub mod call;
 pub mod cli;
@@ -15,7 +16,9 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod presence;
+pub mod recovery;
 pub mod router;
 pub mod signal;
+pub mod sockets;
 pub mod store;
 pub mod ws;

@@ -3,23 +3,22 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use switchboard::app;
 use switchboard::cli::{self, Cli, Command};
 use switchboard::clock::Clock;
-use switchboard::config::Settings;
+use switchboard::config::{AuthMode, Settings};
 
 fn main() -> ExitCode {
     let (command, flags) = Cli::parse().split();
-    let answer = Settings::load(&flags).map_err(|problems| problems.join("\n")).and_then(|settings| match command {
-        Command::Token(args) => cli::token(&settings, &args, Clock::new()),
-        Command::Config => settings.to_toml(),
-        Command::Healthcheck => {
-            actix_web::rt::System::new().block_on(cli::healthcheck(&settings)).map(|()| "ok".to_owned())
-        }
-        Command::Serve(_) | Command::Migrate { .. } | Command::Report => Err("not yet".to_owned()),
+    let answer = Settings::load(&flags).map_err(|problems| problems.join("\n")).and_then(|settings| {
+        let system = actix_web::rt::System::new();
+        system.block_on(run(command, &settings))
     });
     match answer {
         Ok(text) => {
-            println!("{}", text.trim_end());
+            if !text.is_empty() {
+                println!("{}", text.trim_end());
+            }
             ExitCode::SUCCESS
         }
         Err(problem) => {
@@ -27,4 +26,27 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does what was asked; what it returns is printed.
+async fn run(command: Command, settings: &Settings) -> Result<String, String> {
+    match command {
+        Command::Serve(_) => serve(settings).await.map(|()| String::new()),
+        Command::Token(args) => cli::token(settings, &args, Clock::new()),
+        Command::Config => settings.to_toml(),
+        Command::Healthcheck => cli::healthcheck(settings).await.map(|()| "ok".to_owned()),
+        Command::Migrate { what } => cli::migrate(settings, what).await,
+        Command::Report => cli::report(settings).await,
+    }
+}
+
+async fn serve(settings: &Settings) -> Result<(), String> {
+    let filter = env_logger::Env::default().default_filter_or("info,sea_orm_migration=warn,sqlx=warn");
+    env_logger::Builder::from_env(filter).init();
+    if settings.auth.mode == AuthMode::Dev {
+        log::warn!("dev authentication: everybody is believed to be who they say; fit for this machine only");
+    }
+    let service = app::start(settings).await?;
+    println!("{}", app::greeting(settings, service.address).trim_end());
+    service.run().await.map_err(|error| error.to_string())
 }

@@ -75,8 +75,8 @@ impl FromRequest for Text {
         let read = read(request, payload);
         Box::pin(async move {
             let bytes = read.await?;
-            let text = String::from_utf8(bytes.to_vec())
-                .map_err(|_| Refusal::Invalid("the body is not UTF-8".to_owned()))?;
+            let text =
+                String::from_utf8(bytes.to_vec()).map_err(|_| Refusal::Invalid("the body is not UTF-8".to_owned()))?;
             Ok(Self(text))
         })
     }

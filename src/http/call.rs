@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Text;
+use super::calls::sees_all;
 use super::{Edge, ask};
-use crate::auth::{Identity, Role};
+use crate::auth::Identity;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
-use crate::ids::{CallId, DeviceId, UserId};
+use crate::ids::{CallId, ConversationId, DeviceId, UserId};
 use crate::router::messages::{Peer, Reply};
-use crate::signal::{Command, Refusal};
-use crate::store::MissedCall;
+use crate::signal::{Command, Reason, Refusal};
+use crate::store::queries::{self, Cursor, MissedCall};
 
 /// How long a reader of signals may wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ pub async fn act(
             invite.idempotency_key = Some(key);
         }
         if let Some(key) = &invite.idempotency_key
-            && let Some(known) = edge.store.find_by_key(&identity.user, key).await?
+            && let Some(known) = queries::find_by_key(&edge.store, &identity.user, key).await?
             && let Some(view) = known.ended_view()
         {
             return Ok(HttpResponse::Ok().json(initiate_reply(&view)));
@@ -52,7 +53,7 @@ pub async fn act(
         (reply, _) => reply?,
     };
     let body = match reply {
-        Reply::Call(view) if action == Action::Initiate => initiate_reply(&view, &user),
+        Reply::Call(view) if action == Action::Initiate => initiate_reply(&view),
         Reply::Call(view) => call_reply(&view),
         Reply::Relayed => relayed_reply(),
     };
@@ -80,10 +81,8 @@ fn addressed_call(command: &Command) -> Option<CallId> {
 
 /// The refusal about a call that ended too long ago for the router to remember.
 async fn late(edge: &Edge, user: &UserId, call: CallId) -> Refusal {
-    match edge.store.call(call).await {
-        Ok(Some(row)) if row.has_member(user) => {
-            row.reason.map_or(Refusal::NotFound("call"), Refusal::CallEnded)
-        }
+    match queries::call(&edge.store, call).await {
+        Ok(Some(row)) if row.is_member(user) => row.reason.map_or(Refusal::NotFound("call"), Refusal::CallEnded),
         Ok(_) => Refusal::NotFound("call"),
         Err(error) => error.into(),
     }
@@ -92,7 +91,7 @@ async fn late(edge: &Edge, user: &UserId, call: CallId) -> Refusal {
 /// How `GET /api/call/signals` is asked.
 #[derive(Debug, Deserialize)]
 pub struct Reading {
-    after: Option<i64>,
+    after: Option<u64>,
     wait: Option<f64>,
 }
 
@@ -109,9 +108,7 @@ pub async fn signals(
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
             return Err(Refusal::Invalid("wait is a number of seconds from 0 to 30".to_owned()));
         }
-        Some(seconds) => {
-            mailbox.wait(query.after, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await
-        }
+        Some(seconds) => mailbox.wait(query.after, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await,
         None => mailbox.read(query.after),
     };
     let items: Vec<String> = letters
@@ -129,24 +126,28 @@ pub struct Missed {
     user_id: Option<String>,
     all: Option<String>,
     limit: Option<u64>,
-    before: Option<i64>,
+    cursor: Option<String>,
 }
 
 /// `GET /api/call/missed`: own missed calls; admins and services see everyone's, or one user's with
 /// `?user_id=`.
-pub async fn missed(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    query: web::Query<Missed>,
-) -> Result<HttpResponse, Refusal> {
+pub async fn missed(caller: Caller, edge: web::Data<Edge>, query: web::Query<Missed>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let of = whose(&identity, &query)?;
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_ROWS);
-    let before = query.before.and_then(CallId::new);
-    let rows = edge.store.missed(of.as_ref(), limit, before).await?;
-    let unseen = edge.store.unseen_count(of.as_ref()).await?;
+    let before = match &query.cursor {
+        Some(text) => Some(Cursor::parse(text).ok_or_else(|| Refusal::Invalid("that is no cursor".to_owned()))?),
+        None => None,
+    };
+    let (rows, next) = queries::missed(&edge.store, of.as_ref(), limit, before.as_ref()).await?;
+    let unseen = queries::unseen_count(&edge.store, of.as_ref()).await?;
     let missed_calls: Vec<Value> = rows.iter().map(render_missed).collect();
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "missed_calls": missed_calls, "unseen_count": unseen })))
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true,
+        "missed_calls": missed_calls,
+        "unseen_count": unseen,
+        "next_cursor": next.map(|cursor| cursor.to_string()),
+    })))
 }
 
 /// Whose missed calls are meant; `None` is everybody's.
@@ -168,26 +169,18 @@ fn others_calls() -> Refusal {
     Refusal::Forbidden("only admins and services see other people's calls".to_owned())
 }
 
-/// Whether somebody may read every call.
-pub(super) fn sees_all(identity: &Identity) -> bool {
-    match identity.role {
-        Role::Admin | Role::Service => true,
-        Role::User => false,
-    }
-}
-
 fn render_missed(row: &MissedCall) -> Value {
     json!({
         "id": row.id.get(),
         "caller_id": row.caller_id.to_json(),
         "caller_name": row.caller_name,
         "callee_id": row.callee_id.to_json(),
-        "call_type": row.call_type,
+        "call_type": row.call_type.as_str(),
         "call_time": row.call_time,
         "call_status": row.call_status,
-        "reason": row.reason,
+        "reason": row.reason.map(Reason::as_str),
         "ended_at": row.ended_at,
-        "conversation_id": row.conversation_id,
+        "conversation_id": row.conversation_id.as_ref().map(ConversationId::to_json),
         "seen_by_callee": row.seen_by_callee,
     })
 }
@@ -200,23 +193,30 @@ pub async fn mark_seen(
 ) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let call = CallId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let callee = if sees_all(&identity) { None } else { Some(&identity.user) };
-    if !edge.writer.mark_seen(call, callee).await? {
+    let all = sees_all(&identity);
+    let callees = if all {
+        let row = queries::call(&edge.store, call).await?.ok_or(Refusal::NotFound("missed call"))?;
+        row.participants.into_iter().filter(|leg| leg.missed).map(|leg| leg.user_id).collect()
+    } else {
+        vec![identity.user.clone()]
+    };
+    let mut known = false;
+    for callee in &callees {
+        known |= edge.writer.mark_seen(call, callee).await?;
+    }
+    if !known {
         return Err(Refusal::NotFound("missed call"));
     }
-    let unseen = edge.store.unseen_count(callee).await?;
+    let callee = (!all).then_some(&identity.user);
+    let unseen = queries::unseen_count(&edge.store, callee).await?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "unseen_count": unseen })))
 }
 
 /// `GET /api/call/history/{user_id}`: the calls between the caller and that user, newest first.
-pub async fn history(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, Refusal> {
+pub async fn history(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let other = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let rows = edge.store.history_between(&identity.user, &other, MAX_ROWS).await?;
+    let rows = queries::history_between(&edge.store, &identity.user, &other, MAX_ROWS).await?;
     let history: Vec<Value> = rows
         .iter()
         .map(|row| {

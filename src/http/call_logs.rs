@@ -28,11 +28,7 @@ pub async fn by_query(
 }
 
 /// `GET /api/call-logs/{conversation_id}`: the seed's spelling.
-pub async fn by_path(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, Refusal> {
+pub async fn by_path(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     list(&edge, &caller.0, &path).await
 }
 

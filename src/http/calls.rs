@@ -43,11 +43,7 @@ pub(super) fn sees_all(identity: &Identity) -> bool {
 }
 
 /// `GET /api/calls`: own calls, everybody's for admins and services; newest first.
-pub async fn list(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    query: web::Query<Query>,
-) -> Result<HttpResponse, Refusal> {
+pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query>) -> Result<HttpResponse, Refusal> {
     let filter = filter(&caller.0, query.into_inner())?;
     let (rows, next) = queries::calls(&edge.store, &filter).await?;
     let calls: Vec<Value> = rows.iter().map(|row| render(row, &caller.0)).collect();
@@ -66,7 +62,7 @@ fn filter(identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
         member: (!sees_all(identity)).then(|| identity.user.clone()),
         user,
         peer: query.peer.as_deref().map(user_id).transpose()?,
-        status: query.status.map(|text| one_of("status", text, |text| vocabulary::LOG.contains(&text))).transpose()?,
+        status: query.status.map(|text| known("status", &text, log_status)).transpose()?,
         reason: query.reason.map(|text| known("reason", &text, Reason::parse)).transpose()?,
         call_type: query.call_type.map(|text| known("type", &text, CallType::parse)).transpose()?,
         conversation_id: query
@@ -104,9 +100,8 @@ fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<
     read(text).ok_or_else(|| Refusal::Invalid(format!("{name} cannot be \"{text:.64}\"")))
 }
 
-fn one_of(name: &str, text: String, knows: impl Fn(&str) -> bool) -> Result<String, Refusal> {
-    known(name, &text, |text| knows(text).then_some(()))?;
-    Ok(text)
+fn log_status(text: &str) -> Option<String> {
+    vocabulary::LOG_STATUSES.contains(&text).then(|| text.to_owned())
 }
 
 /// `GET /api/calls/{id}`.
@@ -116,11 +111,7 @@ pub async fn one(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>)
 }
 
 /// `GET /api/calls/{id}/events`: every transition, when and by whom.
-pub async fn events(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, Refusal> {
+pub async fn events(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let row = readable(&edge, &caller.0, &path).await?;
     let trace = queries::events(&edge.store, row.id).await?;
     let events: Vec<Value> = trace

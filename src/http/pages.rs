@@ -1,8 +1,8 @@
 //! The call page, embedded in the binary.
 
-use actix_web::web::{self, ServiceConfig};
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
 
 /// What a page may load and where it may connect: only here.
 const POLICY: &str = "default-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \

@@ -15,6 +15,7 @@ use crate::presence::Status;
 use crate::router::Shown;
 use crate::router::messages::{Beat, Say, Saying};
 use crate::signal::Refusal;
+use crate::store::queries;
 
 /// How many users one query may name.
 const MAX_QUERIED: usize = 1000;
@@ -104,7 +105,7 @@ pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -
 /// When users were last seen before this process; nothing while the database is away, as presence goes on
 /// without it.
 async fn earlier(edge: &Edge, users: &[UserId]) -> Option<HashMap<UserId, Timestamp>> {
-    edge.store.last_seen(users).await.ok()
+    queries::last_seen(&edge.store, users).await.ok()
 }
 
 fn render(edge: &Edge, user: &UserId, shown: &Shown, earlier: Option<&HashMap<UserId, Timestamp>>) -> Value {

@@ -32,7 +32,7 @@ impl Default for MailboxLimits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// Rises by one from letter to letter; goes on rising across restarts.
-    pub id: i64,
+    pub id: u64,
     /// The notice.
     pub notice: Notice,
 }
@@ -46,7 +46,7 @@ pub struct Mailbox {
 }
 
 struct Letters {
-    last_id: i64,
+    last_id: u64,
     waiting: VecDeque<(Moment, Letter)>,
     /// When somebody last read or wrote, so that abandoned mailboxes can go.
     used: Moment,
@@ -56,7 +56,11 @@ impl Mailbox {
     fn new(clock: Clock, limits: MailboxLimits) -> Self {
         let now = clock.now();
         // Numbers start at the time of day so that a client's last number stays behind across restarts.
-        let letters = Letters { last_id: now.wall.timestamp_micros(), waiting: VecDeque::new(), used: now.tick };
+        let letters = Letters {
+            last_id: u64::try_from(now.wall.timestamp_micros()).unwrap_or(0),
+            waiting: VecDeque::new(),
+            used: now.tick,
+        };
         Self { clock, limits, letters: Mutex::new(letters), arrived: Notify::new() }
     }
 
@@ -73,7 +77,7 @@ impl Mailbox {
 
     /// What waits. With `after` the client acknowledges everything up to that number and gets the rest
     /// again until it acknowledges it; without, what is read is gone.
-    pub fn read(&self, after: Option<i64>) -> Vec<Letter> {
+    pub fn read(&self, after: Option<u64>) -> Vec<Letter> {
         self.locked(|letters, _| match after {
             Some(after) => {
                 letters.waiting.retain(|(_, letter)| letter.id > after);
@@ -84,7 +88,7 @@ impl Mailbox {
     }
 
     /// The same, waiting up to `patience` for something to arrive.
-    pub async fn wait(&self, after: Option<i64>, patience: Duration) -> Vec<Letter> {
+    pub async fn wait(&self, after: Option<u64>, patience: Duration) -> Vec<Letter> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let arrived = self.arrived.notified();

@@ -109,11 +109,8 @@ pub type Freshness = LocalBoxFuture<'static, Result<Option<Timestamp>, Refusal>>
 /// Who may open sockets. Implemented by authentication.
 pub trait Admission: Send + Sync {
     /// Judges a request for the socket of `path_user`. May take its time with who has failed too often.
-    fn admit<'a>(
-        &'a self,
-        req: &'a HttpRequest,
-        path_user: &'a UserId,
-    ) -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
+    fn admit<'a>(&'a self, req: &'a HttpRequest, path_user: &'a UserId)
+    -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
 
     /// Judges a fresh token sent on the open socket of `user`: when it expires, or why it does not hold.
     fn refresh(&self, user: UserId, token: String) -> Freshness;

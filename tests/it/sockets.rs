@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::{App, HttpRequest, HttpServer, web};
+use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use switchboard::clock::{Clock, Timestamp};
+use switchboard::clock::Clock;
 use switchboard::dialect::users::Users;
 use switchboard::ids::{CallId, UserId};
 use switchboard::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Reply, ReplyTo, Route};
 use switchboard::signal::{Command, Notice, Payload, Reason, Refusal};
-use futures_util::future::LocalBoxFuture;
-use switchboard::ws::{Freshness, self, Admission, Admitted, Connections, Denied, Limits, RouterPort, SocketEdge};
+use switchboard::ws::{self, Admission, Admitted, Connections, Denied, Freshness, Limits, RouterPort, SocketEdge};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -90,17 +90,15 @@ struct Everybody {
 }
 
 impl Admission for Everybody {
-    fn admit<'a>(
-        &'a self,
-        req: &'a HttpRequest,
-        user: &'a UserId,
-    ) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
+    fn admit<'a>(&'a self, req: &'a HttpRequest, user: &'a UserId) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
         Box::pin(async move { self.judge(req, user) })
     }
 
     fn refresh(&self, _: UserId, token: String) -> Freshness {
         let held = token == "fresh";
-        Box::pin(async move { if held { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) } })
+        Box::pin(
+            async move { if held { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) } },
+        )
     }
 }
 

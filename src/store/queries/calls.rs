@@ -64,9 +64,18 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     Ok((assemble(rows, legs)?, next))
 }
 
-/// The calls of a conversation, newest first, for the call-log seed.
-pub async fn call_logs(store: &Store, conversation: &ConversationId) -> Result<Vec<CallRow>, StoreError> {
-    let filter = CallFilter { conversation_id: Some(conversation.clone()), limit: MAX_PAGE, ..CallFilter::default() };
+/// The calls of a conversation, newest first, for the call-log seed; with `member`, only that user's.
+pub async fn call_logs(
+    store: &Store,
+    conversation: &ConversationId,
+    member: Option<&UserId>,
+) -> Result<Vec<CallRow>, StoreError> {
+    let filter = CallFilter {
+        member: member.cloned(),
+        conversation_id: Some(conversation.clone()),
+        limit: MAX_PAGE,
+        ..CallFilter::default()
+    };
     Ok(calls(store, &filter).await?.0)
 }
 

@@ -10,7 +10,7 @@ use super::KEYS;
 use crate::call::Role;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
-use crate::signal::{CallType, Phase, Reason};
+use crate::signal::{CallType, CallView, Phase, Reason};
 use crate::store::{StoreError, vocabulary};
 
 /// A call with its participants.
@@ -52,6 +52,26 @@ impl CallRow {
     /// Who was called.
     pub fn callees(&self) -> impl Iterator<Item = &UserId> {
         self.participants.iter().filter(|leg| leg.role == Role::Callee).map(|leg| &leg.user_id)
+    }
+
+    /// How it reads to this user: a call its caller cancelled is one its callee missed.
+    pub fn status_for(&self, reader: &UserId) -> &'static str {
+        let missed = self.participants.iter().any(|leg| leg.user_id == *reader && leg.missed);
+        if missed && self.status == "cancelled" { "missed" } else { self.status }
+    }
+
+    /// The call as its participants may see it, once it has ended.
+    pub fn ended_view(&self) -> Option<CallView> {
+        self.reason.map(|reason| CallView {
+            id: self.id,
+            caller: self.caller_id.clone(),
+            callees: self.callees().cloned().collect(),
+            phase: self.phase,
+            reason: Some(reason),
+            call_type: self.call_type,
+            conversation: self.conversation_id.clone(),
+            duration_seconds: self.duration_seconds,
+        })
     }
 
     /// Whether this user may see the call.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::router::messages::StatusRow;
 use crate::call::Record;
 use crate::ids::{CallId, UserId};
+use crate::router::messages::StatusRow;
 
 /// A call's snapshot on its way to the database.
 #[derive(Clone)]

@@ -7,10 +7,10 @@ use entity::{call_events, call_legs, calls, user_status, users};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
 
-use crate::router::messages::StatusRow;
 use super::batch::{Batch, Snapshot};
 use crate::call::{LegRecord, TraceEntry};
 use crate::ids::{CallId, UserId};
+use crate::router::messages::StatusRow;
 use crate::store::Store;
 
 /// Rows per statement: well under SQLite's variables, and few different statement texts to prepare.

@@ -1,0 +1,256 @@
+//! Builds everything in order and takes it down again. The only file that knows everyone.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use crate::auth::Authenticator;
+use crate::call::Rules;
+use crate::clock::Clock;
+use crate::config::{AuthMode, Settings};
+use crate::dialect::Caps;
+use crate::dialect::polling::Polling;
+use crate::dialect::users::Users;
+use crate::http::gate::{Gate, guard};
+use crate::http::limits::RestLimits;
+use crate::http::{Edge, body, log as access, refusal, routes};
+use crate::limits::{Initiates, SocketBudget};
+use crate::presence::Patience;
+use crate::recovery;
+use crate::router::messages::{CloseAll, Drain, Flush, Measure};
+use crate::router::{CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings};
+use crate::sockets::TokenAdmission;
+use crate::store::{Store, Writer};
+use crate::ws::{self, SocketEdge};
+
+/// How often a draining service looks whether it is idle.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long sockets get to say goodbye before the listener is stopped for good.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// A running service.
+pub struct Service {
+    /// The address it listens on, with the port the system chose if none was named.
+    pub address: SocketAddr,
+    server: Server,
+    shutdown: Shutdown,
+}
+
+/// What it takes to stop in order.
+struct Shutdown {
+    handle: ServerHandle,
+    router: Addr<CallRouter>,
+    writer: Writer,
+    store: Store,
+    deadline: Duration,
+}
+
+/// Builds the service and starts listening. The error is a sentence.
+pub async fn start(settings: &Settings) -> Result<Service, String> {
+    let clock = Clock::new();
+    let store = Store::open(&settings.database.url, !settings.database.migrate).await.map_err(|e| e.to_string())?;
+    let writer = store.writer();
+    let recovered = recovery::recover(&store, clock).await.map_err(|e| e.to_string())?;
+    let authenticator = web::Data::new(Authenticator::new(settings, clock)?);
+    {
+        let authenticator = authenticator.clone();
+        actix_web::rt::spawn(async move { authenticator.keep_keys_fresh().await });
+    }
+    let directory = Arc::new(Directory::default());
+    let limits = MailboxLimits { pending: settings.limits.pending_signals, ..MailboxLimits::default() };
+    let mailboxes = Arc::new(Mailboxes::new(clock, limits));
+    let router = {
+        let initiates = Initiates::new(settings.limits.initiates_per_minute, clock);
+        let router_settings = RouterSettings {
+            rules: rules(settings),
+            patience: patience(settings),
+            flush_every: settings.presence.flush_every,
+            next_call_id: recovered.highest_call_id + 1,
+            may_invite: Box::new(move |user| initiates.take(user)),
+        };
+        let ledger = Arc::new(writer.clone());
+        let (directory, mailboxes) = (Arc::clone(&directory), Arc::clone(&mailboxes));
+        // An arbiter of its own: neither requests nor sockets hold it up.
+        CallRouter::start_in_arbiter(&Arbiter::new().handle(), move |_| {
+            CallRouter::new(router_settings, clock, directory, mailboxes, ledger, recovered.calls)
+        })
+    };
+    let edge = web::Data::new(Edge {
+        router: router.clone(),
+        directory,
+        mailboxes,
+        store: store.clone(),
+        writer: writer.clone(),
+        clock,
+        polling: Polling::new(caps(settings)),
+    });
+    let sockets = web::Data::new(socket_edge(settings, clock, &router, &authenticator));
+    let gate = web::Data::new(Gate::new(settings));
+    let rest_limits = web::Data::new(RestLimits::new(settings, clock));
+    let body_limits = body::BodyLimits::rest(settings);
+    let rest = settings.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(edge.clone())
+            .app_data(sockets.clone())
+            .app_data(authenticator.clone())
+            .app_data(gate.clone())
+            .app_data(rest_limits.clone())
+            .app_data(body_limits)
+            .wrap(gate.cors())
+            .wrap(from_fn(guard))
+            .wrap(access::access_log())
+            .configure(refusal::extractors)
+            .configure(ws::routes)
+            .configure(routes(&rest))
+            .default_service(web::to(refusal::no_such_path))
+    })
+    .on_connect(ws::on_connect)
+    .disable_signals()
+    .shutdown_timeout(5)
+    .max_connections(settings.limits.max_connections)
+    .bind(settings.server.bind)
+    .map_err(|error| format!("cannot listen on {}: {error}", settings.server.bind))?;
+    let address = server.addrs().first().copied().unwrap_or(settings.server.bind);
+    let server = server.run();
+    let shutdown =
+        Shutdown { handle: server.handle(), router, writer, store, deadline: settings.server.drain_deadline };
+    Ok(Service { address, server, shutdown })
+}
+
+impl Service {
+    /// Serves until SIGTERM or SIGINT, then drains and stops.
+    pub async fn run(self) -> std::io::Result<()> {
+        let Self { server, shutdown, .. } = self;
+        actix_web::rt::spawn(async move {
+            asked_to_stop().await;
+            shutdown.run().await;
+        });
+        server.await
+    }
+}
+
+impl Shutdown {
+    /// No new calls; live ones go on until they are over or the deadline passes; then sockets are closed,
+    /// what is unwritten is written, and the listener stops.
+    async fn run(self) {
+        log::info!("draining: no new calls, at most {:?} for those that are live", self.deadline);
+        self.router.do_send(Drain);
+        let drained = tokio::time::timeout(self.deadline, async {
+            while self.router.send(Measure).await.is_ok_and(|load| load.live_calls > 0) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+        tokio::select! {
+            drained = drained => if drained.is_err() {
+                log::warn!("calls are still live; their records are kept and the next start takes them up");
+            },
+            () = asked_to_stop() => log::warn!("asked again: stopping without waiting for live calls"),
+        }
+        let mut turned = self.router.send(CloseAll).await.is_ok();
+        tokio::time::sleep(GOODBYE).await;
+        turned &= self.router.send(Flush).await.is_ok();
+        if !(self.writer.flush().await && turned) {
+            log::error!("not everything could be written; the next start settles what is missing");
+        }
+        self.handle.stop(true).await;
+        self.store.close().await;
+    }
+}
+
+/// Resolves at the next SIGTERM or SIGINT.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error!("signals cannot be received; only killing the process will stop it");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    let call = &settings.call;
+    Rules {
+        ring_timeout: call.ring_timeout,
+        offer_timeout: call.offer_timeout,
+        caller_grace: call.caller_grace,
+        reconnect_grace: call.reconnect_grace,
+        restart_grace: call.restart_grace,
+        max_participants: call.max_participants,
+        ..Rules::default()
+    }
+}
+
+fn patience(settings: &Settings) -> Patience {
+    let presence = &settings.presence;
+    // Often enough that neither deadline is missed by much.
+    let sweep_every =
+        (presence.offline_after.min(presence.linger * 4) / 8).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    Patience {
+        offline_after: presence.offline_after,
+        linger: presence.linger,
+        devices: settings.limits.devices_per_user,
+        sweep_every,
+    }
+}
+
+fn caps(settings: &Settings) -> Caps {
+    let limits = &settings.limits;
+    Caps {
+        max_sdp: limits.max_sdp_bytes,
+        max_candidate: limits.max_candidate_bytes,
+        max_name_chars: limits.max_name_chars,
+    }
+}
+
+fn socket_edge(
+    settings: &Settings,
+    clock: Clock,
+    router: &Addr<CallRouter>,
+    authenticator: &web::Data<Authenticator>,
+) -> SocketEdge {
+    let (per_second, burst) = (settings.limits.messages_per_second, settings.limits.message_burst);
+    SocketEdge {
+        router: Arc::new(ws::RouterPort {
+            connect: router.clone().recipient(),
+            disconnect: router.clone().recipient(),
+            ask: router.clone().recipient(),
+        }),
+        clock,
+        limits: ws::Limits {
+            max_message: settings.limits.max_message_bytes,
+            queue: settings.limits.queue,
+            ping_every: settings.presence.ping_every,
+            pong_within: settings.presence.pong_within,
+            per_address: settings.limits.sockets_per_address,
+            total: settings.limits.max_connections,
+            ..ws::Limits::default()
+        },
+        admission: Arc::new(TokenAdmission::new(authenticator.clone())),
+        users: Arc::new(Users::new(caps(settings))),
+        budget: Arc::new(move |_| {
+            let mut budget = SocketBudget::new(per_second, burst);
+            Box::new(move || budget.take(clock.moment()))
+        }),
+        connections: Arc::default(),
+    }
+}
+
+/// What to look at first, for whoever started the service by hand.
+pub fn greeting(settings: &Settings, address: SocketAddr) -> String {
+    let mut text = format!("switchboard is listening on http://{address}\n");
+    if settings.auth.mode == AuthMode::Dev {
+        text.push_str(&format!("  two windows make a call: http://{address}/?user=1 and http://{address}/?user=2\n"));
+    }
+    text
+}

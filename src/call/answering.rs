@@ -30,10 +30,10 @@ impl Call {
                 };
             }
             LegState::Joined | LegState::Lost => {
-                self.take_device(leg, device.as_ref(), out)?;
+                let caller = Some(self.legs[0].user.clone());
                 return match answer {
-                    Some(answer) => self.describe(user, device, None, DescriptionKind::Answer, answer, rules, out),
-                    None => Ok(()),
+                    Some(answer) => self.describe(user, device, caller, DescriptionKind::Answer, answer, rules, out),
+                    None => self.take_device(leg, device.as_ref(), out),
                 };
             }
             // The same request again, after the call is over: nothing more to do.

@@ -26,8 +26,14 @@ impl Call {
         let from = self.leg_of(user)?;
         self.refuse_if_over(from)?;
         let unanswered = self.phase != Phase::Answered;
+        // Everything that may be refused is, before anything changes.
+        let addressed = to.map(|user| self.other(from, Some(user))).transpose()?;
+        if let Some(to) = addressed {
+            self.refuse_if_over(to)?;
+        }
         match (self.legs[from].role, kind) {
-            (Role::Caller, DescriptionKind::Offer) if unanswered => {
+            // In a group an offer that names its receiver is for that one alone.
+            (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
                 if device.is_some() && self.legs[0].device.is_none() {
                     self.legs[0].device = device;
                 }
@@ -41,15 +47,18 @@ impl Call {
             }
             // A device that answers has accepted.
             (Role::Callee, DescriptionKind::Answer) if self.legs[from].state.is_pending() => {
-                return self.accept(user, device, Some(description), rules, out);
+                self.accept(user, device, None, rules, out)?;
+                self.pass_description(from, addressed.unwrap_or(0), kind, description, out);
+                return Ok(());
             }
             (Role::Callee, DescriptionKind::Offer) if self.legs[from].state.is_pending() => {
                 return Err(Refusal::OutOfTurn("answer the call before sending an offer"));
             }
             (Role::Caller | Role::Callee, DescriptionKind::Offer | DescriptionKind::Answer) => {}
         }
+        let to = addressed.map_or_else(|| self.other(from, None), Ok)?;
+        self.refuse_if_over(to)?;
         self.take_device(from, device.as_ref(), out)?;
-        let to = self.other(from, to)?;
         self.pass_description(from, to, kind, description, out);
         Ok(())
     }
@@ -65,9 +74,12 @@ impl Call {
     ) {
         let sender = self.legs[from].user.clone();
         let receiver = self.legs[to].user.clone();
-        if self.legs[to].state == LegState::Lost {
+        if self.legs[to].state.is_over() {
+            return;
+        }
+        if self.legs[to].state != LegState::Joined {
             // Behind what is already held for it, so that order is kept; instead of an older one of
-            // the same kind, so that a lost participant's inbox stays bounded.
+            // the same kind, so that the inbox stays bounded.
             let inbox = &mut self.legs[to].inbox;
             inbox.retain(|(from, held)| {
                 *from != sender || !matches!(held, Held::Description(older, ..) if *older == kind)

@@ -112,12 +112,14 @@ impl Call {
         self.refuse_if_over(from)?;
         let to = self.other(from, to)?;
         self.refuse_if_over(to)?;
-        if self.legs[to].state.is_pending() {
+        if self.legs[to].state.is_pending() && from == 0 {
             let leg = &mut self.legs[to];
-            if leg.early.len() >= rules.held {
+            let offered = leg.devices.iter().any(|device| device.offered && device.present);
+            if leg.early.len() < rules.held {
+                leg.early.push_back((payload.clone(), extra.clone()));
+            } else if !offered {
                 return Err(Refusal::TooManyCandidates);
             }
-            leg.early.push_back((payload.clone(), extra.clone()));
             let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
             for device in &self.legs[to].devices {
                 if device.offered && device.present && device.closing.is_none() {

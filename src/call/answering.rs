@@ -66,8 +66,9 @@ impl Call {
             out.push(Effect::InCall { user: self.legs[0].user.clone() });
         }
         let device = device.or_else(|| self.only_alerted(leg));
-        if let Some(device) = device {
-            self.settle_device(leg, &device, out);
+        match device {
+            Some(device) => self.settle_device(leg, &device, out),
+            None => self.keep_early(leg),
         }
         let others: Vec<usize> = (0..self.legs.len()).filter(|i| *i != leg && self.legs[*i].state.is_in()).collect();
         for other in others {
@@ -102,6 +103,7 @@ impl Call {
                 device.alerted = true;
             }
             self.offer_to(leg, out);
+            self.keep_early(leg);
             self.legs[leg].early.clear();
         }
     }

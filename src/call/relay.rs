@@ -262,6 +262,19 @@ impl Call {
         }
     }
 
+    /// A participant joined before the caller's offer came: the candidates that came even earlier
+    /// wait on in its inbox.
+    pub(super) fn keep_early(&mut self, leg: usize) {
+        if self.offer.is_some() {
+            return;
+        }
+        let caller = self.legs[0].user.clone();
+        let leg = &mut self.legs[leg];
+        for (payload, extra) in leg.early.drain(..) {
+            leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra)));
+        }
+    }
+
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         let Some(payload) = self.offer.clone() else { return };
         let (call, from) = (self.id, self.legs[0].user.clone());

@@ -279,7 +279,11 @@ impl Call {
             return Err(Refusal::TooManyParticipants(rules.max_participants));
         }
         self.group = true;
-        let leg = callee_leg(user.clone(), standing, self.latest, rules);
+        let mut leg = callee_leg(user.clone(), standing, self.latest, rules);
+        leg.shares_offer = self.phase != Phase::Answered && self.offer.is_none();
+        for other in &mut self.legs {
+            other.described_to.retain(|described| *described != user);
+        }
         let index = match known {
             Some(index) => {
                 self.legs[index] = leg;
@@ -297,7 +301,12 @@ impl Call {
                 self.tell_missed(index, out);
                 self.leg_left(index, reason, out);
             }
-            None => self.alert_all(index, out),
+            // Those who could not ring without the offer can in a group.
+            None => (1..self.legs.len())
+                .filter(|leg| self.legs[*leg].state == LegState::Invited)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|leg| self.alert_all(leg, out)),
         }
         Ok(())
     }

@@ -174,6 +174,8 @@ pub struct Leg {
     /// Messages for this participant: early ones of a sender that has not described itself yet, and
     /// whatever comes while it is lost.
     pub(super) inbox: VecDeque<(UserId, Held)>,
+    /// Whether the call's offer is for this callee. It is not for one invited after it was made.
+    pub(super) shares_offer: bool,
     /// To whom this participant has sent a description.
     pub(super) described_to: Vec<UserId>,
 }
@@ -192,6 +194,7 @@ impl Leg {
             gone: None,
             early: VecDeque::new(),
             inbox: VecDeque::new(),
+            shares_offer: true,
             described_to: Vec::new(),
         }
     }

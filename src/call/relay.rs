@@ -185,6 +185,7 @@ impl Call {
             if !self.legs[leg].state.is_pending() {
                 continue;
             }
+            self.legs[leg].shares_offer = true;
             if replaced {
                 // They belong to the offer that is gone.
                 self.legs[leg].early.clear();
@@ -212,7 +213,7 @@ impl Call {
     /// Shows a device the invitation, if it is there and has what it needs to ring.
     pub(super) fn alert(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         let group = self.group;
-        let offer = self.offer.clone();
+        let offer = self.offer_for(leg);
         let remaining = self.legs[leg].ring_until.saturating_sub(self.latest);
         let Some(known) = self.legs[leg].find(device) else { return };
         if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
@@ -265,7 +266,7 @@ impl Call {
     /// A participant joined before the caller's offer came: the candidates that came even earlier
     /// wait on in its inbox.
     pub(super) fn keep_early(&mut self, leg: usize) {
-        if self.offer.is_some() {
+        if self.offer_for(leg).is_some() {
             return;
         }
         let caller = self.legs[0].user.clone();
@@ -275,8 +276,13 @@ impl Call {
         }
     }
 
+    /// The call's offer, if it is for this callee.
+    fn offer_for(&self, leg: usize) -> Option<Payload> {
+        self.offer.clone().filter(|_| self.legs[leg].shares_offer)
+    }
+
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
-        let Some(payload) = self.offer.clone() else { return };
+        let Some(payload) = self.offer_for(leg) else { return };
         let (call, from) = (self.id, self.legs[0].user.clone());
         let extra = Extra::new();
         let Some(known) = self.legs[leg].find(device) else { return };

@@ -4,7 +4,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{Closing, DescriptionKind, Extra, Notice, Payload, Phase, Reason, Refusal};
 
 use super::event::Effect;
-use super::leg::{LegState, Standing};
+use super::leg::{LegState, News, Standing};
 use super::machine::{Call, Rules, callee_leg};
 use super::record::Role;
 
@@ -70,18 +70,16 @@ impl Call {
             Some(device) => self.settle_device(leg, &device, out),
             None => self.keep_early(leg),
         }
-        let others: Vec<usize> = (0..self.legs.len()).filter(|i| *i != leg && self.legs[*i].state.is_in()).collect();
-        for other in others {
-            let notice = if self.legs[other].role == Role::Caller {
-                Notice::Answered { call: self.id, by: user.clone() }
-            } else {
-                Notice::PeerJoined { call: self.id, user: user.clone() }
-            };
-            self.tell_leg(other, &notice, out);
-        }
-        if first && let Some(gone) = self.legs[0].gone {
+        if first && !self.legs[0].is_reachable() {
             // The caller's device went while it rang: from here on it is a lost participant.
-            self.lose(0, gone.since.max(at), at + rules.reconnect_grace, out);
+            self.lose(0, at, at + rules.reconnect_grace, out);
+        }
+        self.tell_of(leg, News::Joined, out);
+        if self.legs[leg].is_reachable() {
+            self.empty_inbox(leg, None, out);
+        } else {
+            // It answered and was gone: it is waited for like everybody else, and not for ever.
+            self.lose(leg, at, at + rules.reconnect_grace, out);
         }
     }
 

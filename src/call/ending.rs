@@ -6,7 +6,7 @@ use crate::ids::DeviceId;
 use crate::signal::{Closing, Notice, Phase, Reason};
 
 use super::event::{Effect, Target};
-use super::leg::{Absence, LegState};
+use super::leg::{Absence, Held, LegState, News};
 use super::machine::Call;
 use super::record::Role;
 
@@ -107,10 +107,13 @@ impl Call {
             self.tell_missed(leg, out);
         }
         out.push(Effect::Release { user: user.clone() });
-        let others: Vec<usize> = (0..self.legs.len()).filter(|i| *i != leg && self.legs[*i].state.is_in()).collect();
-        for other in others {
-            self.tell_leg(other, &Notice::PeerLeft { call: self.id, user: user.clone(), reason }, out);
+        for other in &mut self.legs {
+            let candidate = |held: &Held| matches!(held, Held::Candidate(..));
+            other.inbox.retain(|(from, held)| *from != user || !candidate(held));
         }
+        self.legs[leg].inbox.clear();
+        self.legs[leg].early.clear();
+        self.tell_of(leg, News::Left(reason), out);
     }
 
     pub(super) fn tell_missed(&self, leg: usize, out: &mut Vec<Effect>) {

@@ -116,6 +116,17 @@ pub(super) enum Held {
     Description(crate::signal::DescriptionKind, Payload, Extra),
     /// A candidate.
     Candidate(Payload, Extra),
+    /// What became of the participant it is from.
+    News(News),
+}
+
+/// What participants learn of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum News {
+    /// It joined.
+    Joined,
+    /// It left, for this reason.
+    Left(Reason),
 }
 
 /// A device of a participant, as the call knows it.

@@ -7,7 +7,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{DescriptionKind, Extra, Incoming, Notice, Payload, Phase, Refusal};
 
 use super::event::Effect;
-use super::leg::{Held, LegState};
+use super::leg::{Held, LegState, News};
 use super::machine::{Call, Rules};
 use super::record::Role;
 
@@ -166,6 +166,7 @@ impl Call {
                 Held::Description(kind, payload, extra) => {
                     Notice::Description { call: self.id, from, kind, payload, extra }
                 }
+                Held::News(news) => self.news_notice(to, from, news),
             };
             self.tell_leg(to, &notice, out);
         }
@@ -315,6 +316,31 @@ impl Call {
             if meant && device.present {
                 Self::tell(&leg.user, &device.id, notice.clone(), out);
             }
+        }
+    }
+
+    /// Tells everybody who takes part, but one, about that one; the lost learn it when they are back.
+    pub(super) fn tell_of(&mut self, leg: usize, news: News, out: &mut Vec<Effect>) {
+        let user = self.legs[leg].user.clone();
+        for other in (0..self.legs.len()).filter(|other| *other != leg) {
+            match self.legs[other].state {
+                LegState::Joined => self.tell_leg(other, &self.news_notice(other, user.clone(), news), out),
+                LegState::Lost => self.legs[other].inbox.push_back((user.clone(), Held::News(news))),
+                LegState::Invited
+                | LegState::Ringing
+                | LegState::Left(_)
+                | LegState::Declined
+                | LegState::Missed(_)
+                | LegState::Failed => {}
+            }
+        }
+    }
+
+    fn news_notice(&self, to: usize, user: UserId, news: News) -> Notice {
+        match (news, self.legs[to].role) {
+            (News::Joined, Role::Caller) => Notice::Answered { call: self.id, by: user },
+            (News::Joined, Role::Callee) => Notice::PeerJoined { call: self.id, user },
+            (News::Left(reason), Role::Caller | Role::Callee) => Notice::PeerLeft { call: self.id, user, reason },
         }
     }
 

@@ -67,9 +67,10 @@ impl Call {
             Some(known) if known.present => known.present = false,
             Some(_) | None => return,
         }
+        let joined = self.legs[leg].joined_at.unwrap_or_default();
         match (self.legs[leg].state, self.phase) {
             (LegState::Joined, Phase::Answered) if !self.legs[leg].is_reachable() => {
-                let since = since.max(self.answered_at.unwrap_or_default());
+                let since = since.max(self.answered_at.unwrap_or_default()).max(joined);
                 self.lose(leg, since, self.latest + rules.reconnect_grace, out);
             }
             (LegState::Joined, Phase::Initiated | Phase::Ringing)
@@ -140,12 +141,13 @@ impl Call {
                 continue;
             }
             // When it stopped is not known; when its participant was last seen is the nearest truth.
+            let joined = self.legs[leg].joined_at.max(self.answered_at).unwrap_or_default();
             let known = seen.iter().find(|(user, _)| *user == self.legs[leg].user).map(|(_, at)| *at);
             let since = known
                 .and_then(|at| (at - self.started_at).to_std().ok())
                 .or(self.legs[leg].gone.map(|gone| gone.since))
                 .unwrap_or_default()
-                .clamp(self.answered_at.unwrap_or_default(), self.latest.max(self.answered_at.unwrap_or_default()));
+                .clamp(joined, self.latest.max(joined));
             self.legs[leg].state = LegState::Lost;
             self.legs[leg].gone = Some(Gone { since, until: self.latest + rules.restart_grace });
         }

@@ -6,7 +6,7 @@ use crate::ids::DeviceId;
 use crate::signal::{Closing, Notice, Phase, Reason};
 
 use super::event::{Effect, Target};
-use super::leg::{Absence, Held, LegState, News};
+use super::leg::{Absence, Held, Leg, LegState, News};
 use super::machine::Call;
 use super::record::Role;
 
@@ -25,10 +25,35 @@ impl Call {
             (Phase::Initiated | Phase::Ringing, true) => taking_part == 0 || !pending,
         };
         if over {
-            let reason = if self.group && self.phase != Phase::Answered { self.unanswered_reason() } else { cause };
+            let reason = match (self.group, self.phase) {
+                (false, _) => cause,
+                (true, Phase::Answered) => self.answered_reason(cause),
+                (true, Phase::Initiated | Phase::Ringing | Phase::Ended) => self.unanswered_reason(),
+            };
             self.end(reason, by, at, out);
         }
         over
+    }
+
+    /// Why an answered group call is over. That the last one rung did not come says nothing about
+    /// the call the others had; how the last of them left does.
+    fn answered_reason(&self, cause: Reason) -> Reason {
+        match cause {
+            Reason::Completed | Reason::Dropped | Reason::Killed => cause,
+            Reason::Declined
+            | Reason::Cancelled
+            | Reason::NoAnswer
+            | Reason::Busy
+            | Reason::Offline
+            | Reason::Failed => {
+                let left = |leg: &Leg| match leg.state {
+                    LegState::Left(reason) => Some((leg.left_at, reason)),
+                    _ => None,
+                };
+                let last = self.legs.iter().filter_map(left).max_by_key(|(at, _)| *at);
+                last.map_or(Reason::Completed, |(_, reason)| reason)
+            }
+        }
     }
 
     /// Why nobody answered, where several had their reasons: a "no" says more than silence.
@@ -42,7 +67,9 @@ impl Call {
 
     /// Ends the call: settles every leg, writes, closes every device, frees everybody.
     pub(super) fn end(&mut self, reason: Reason, by: By<'_>, at: Duration, out: &mut Vec<Effect>) {
-        let at = at.max(self.answered_at.unwrap_or_default());
+        // A loss may lie back behind what others did since.
+        let took_part = self.legs.iter().filter(|leg| matches!(leg.state, LegState::Left(_)) || leg.state.is_in());
+        let at = took_part.flat_map(|leg| [leg.joined_at, leg.left_at]).flatten().fold(at, Duration::max);
         let was: Vec<LegState> = self.legs.iter().map(|leg| leg.state).collect();
         for leg in &mut self.legs {
             if leg.state.is_over() {

@@ -9,7 +9,6 @@ use crate::signal::{Notice, Phase};
 use super::event::Effect;
 use super::leg::{Gone, Leg, LegDevice, LegState, Reach};
 use super::machine::{Call, Rules};
-use super::record::Role;
 
 impl Call {
     pub(super) fn device_back(&mut self, user: &UserId, reach: &Reach, out: &mut Vec<Effect>) {
@@ -118,9 +117,11 @@ impl Call {
     /// A closing message found its device gone: it is owed until the device comes back.
     pub(super) fn undelivered(&mut self, user: &UserId, device: &DeviceId) {
         let Ok(leg) = self.leg_of(user) else { return };
-        if let Some(known) = self.legs[leg].find(device) {
+        if let Some(known) = self.legs[leg].find(device)
+            && known.closing.is_some()
+        {
             known.present = false;
-            known.owed = known.closing.is_some();
+            known.owed = true;
         }
     }
 
@@ -204,8 +205,8 @@ impl Leg {
             }
             None => self.devices.push(LegDevice::new(reach)),
         }
-        // A callee that is over keeps no memory of devices that never rang.
-        if self.role == Role::Callee && self.state.is_over() {
+        // Whoever is over keeps no memory of devices that had no part in it.
+        if self.state.is_over() {
             self.devices.retain(|device| device.alerted);
         }
         reach.device.clone()

@@ -102,11 +102,15 @@ impl Call {
         if invite.offer.is_some() {
             caller_leg.described_to = callees.iter().map(|(user, _)| user.clone()).collect();
         }
-        let group = callees.len() > 1;
         let mut legs = vec![caller_leg];
         for (user, standing) in callees {
+            // Named twice is invited once.
+            if legs.iter().any(|leg: &Leg| leg.user == user) {
+                continue;
+            }
             legs.push(callee_leg(user, standing, Duration::ZERO, rules));
         }
+        let group = legs.len() > 2;
         let mut call = Self {
             id,
             caller_name: caller_name.or(invite.name),
@@ -143,7 +147,7 @@ impl Call {
         if !call.legs.iter().skip(1).any(|leg| leg.state.is_pending()) {
             let reason = call.unanswered_reason();
             call.end(reason, None, Duration::ZERO, &mut out);
-        } else if !call.legs[0].is_reachable() {
+        } else if !call.legs[0].devices.iter().any(|device| device.present) {
             call.caller_gone(Duration::ZERO, rules);
         }
         (call, out)

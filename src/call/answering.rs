@@ -37,7 +37,11 @@ impl Call {
                 };
             }
             // The same request again, after the call is over: nothing more to do.
-            LegState::Left(_) if device.is_none() || self.legs[leg].device == device => return Ok(()),
+            LegState::Left(_)
+                if self.legs[leg].role == Role::Callee && (device.is_none() || self.legs[leg].device == device) =>
+            {
+                return Ok(());
+            }
             LegState::Left(_) | LegState::Declined | LegState::Missed(_) | LegState::Failed => {
                 return Err(self.refusal_of_over(leg));
             }
@@ -69,6 +73,9 @@ impl Call {
         match device {
             Some(device) => self.settle_device(leg, &device, out),
             None => self.keep_early(leg),
+        }
+        if first && let Some(device) = self.legs[0].device.clone() {
+            self.close_devices(0, Some(&device), Closing::AnsweredElsewhere, Reason::Completed, out);
         }
         if first && !self.legs[0].is_reachable() {
             // The caller's device went while it rang: from here on it is a lost participant.
@@ -171,9 +178,10 @@ impl Call {
                 self.end(Reason::Cancelled, Some((leg, device.as_ref())), self.latest, out);
             }
             // The same request again.
-            (LegState::Left(_) | LegState::Declined, _) if self.ended_by.as_ref() == Some(user) => {}
-            (LegState::Left(Reason::Completed) | LegState::Declined, phase) if phase != Phase::Ended => {}
-            (LegState::Left(_) | LegState::Declined | LegState::Missed(_) | LegState::Failed, _) => {
+            (LegState::Declined, _) => {}
+            (LegState::Left(_), _) if self.ended_by.as_ref() == Some(user) => {}
+            (LegState::Left(Reason::Completed), _) if self.legs[leg].left_at != self.ended_at => {}
+            (LegState::Left(_) | LegState::Missed(_) | LegState::Failed, _) => {
                 return Err(self.refusal_of_over(leg));
             }
         }
@@ -202,6 +210,7 @@ impl Call {
             if !self.conclude(Reason::Dropped, Some((leg, device.as_ref())), self.latest, out) {
                 self.trace("dropped", Some(user.clone()), Some("reloaded"));
                 out.push(Effect::Record);
+                self.close_leg(leg, Closing::Ended, Reason::Dropped, device.as_ref(), out);
                 self.leg_left(leg, Reason::Dropped, out);
             }
         }
@@ -217,7 +226,12 @@ impl Call {
         if self.phase == Phase::Answered || self.phase == Phase::Ended {
             return Ok(());
         }
-        if device.is_some() {
+        if device.is_some() && self.legs[0].device != device {
+            // The one it called from before took part so far: it is told when this is answered or over.
+            let before = self.legs[0].device.clone();
+            if let Some(before) = before.and_then(|before| self.legs[0].find(&before)) {
+                before.alerted = true;
+            }
             self.legs[0].device = device;
         }
         match offer {
@@ -267,6 +281,9 @@ impl Call {
             return Err(self.refusal_of_over(inviter));
         }
         let known = self.legs.iter().position(|leg| leg.user == user);
+        if known == Some(0) && self.legs[0].state.is_over() {
+            return Err(Refusal::OutOfTurn("who made the call and left it cannot be invited into it"));
+        }
         if let Some(known) = known
             && !self.legs[known].state.is_over()
         {
@@ -284,6 +301,10 @@ impl Call {
         }
         let index = match known {
             Some(index) => {
+                // What was owed for the first part is still owed, to devices that are not rung again.
+                let owed = self.legs[index].devices.iter().filter(|device| device.owed);
+                let kept: Vec<_> = owed.filter(|device| !leg.is_present(&device.id)).cloned().collect();
+                leg.devices.extend(kept);
                 self.legs[index] = leg;
                 index
             }

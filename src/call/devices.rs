@@ -16,7 +16,12 @@ impl Call {
         let device = self.legs[leg].recognise(reach);
         let known = self.legs[leg].find(&device);
         let owed = known.and_then(|known| std::mem::take(&mut known.owed).then_some(known.closing).flatten());
-        if let Some((closing, reason)) = owed {
+        let again = self.legs[leg].state.is_pending();
+        if again && let Some(known) = self.legs[leg].find(&device) {
+            // Invited again before it learned how the first time ended: that is no news any more.
+            known.closing = None;
+        }
+        if !again && let Some((closing, reason)) = owed {
             let notice = Notice::Closed {
                 call: Some(self.id),
                 peer: self.peer_of(leg),

@@ -174,12 +174,11 @@ impl Call {
 
     /// The caller's first offer, or one that replaces it before anybody answered.
     pub(super) fn set_offer(&mut self, (offer, extra): (Payload, Extra), out: &mut Vec<Effect>) {
-        self.offer = Some(offer);
+        let replaced = self.offer.replace(offer).is_some();
         if !extra.is_empty() {
             self.extra = extra;
         }
         self.legs[0].described_to = self.legs.iter().skip(1).map(|leg| leg.user.clone()).collect();
-        let replaced = self.legs.iter().any(|leg| leg.devices.iter().any(|device| device.offered));
         self.trace(if replaced { "offer_replaced" } else { "offer" }, Some(self.legs[0].user.clone()), None);
         out.push(Effect::Record);
         for leg in 1..self.legs.len() {
@@ -286,7 +285,7 @@ impl Call {
         let Some(payload) = self.offer_for(leg) else { return };
         let (call, from) = (self.id, self.legs[0].user.clone());
         let extra = Extra::new();
-        let Some(known) = self.legs[leg].find(device) else { return };
+        let Some(known) = self.legs[leg].find(device).filter(|known| known.present) else { return };
         known.offered = true;
         let notice = Notice::Description { call, from, kind: DescriptionKind::Offer, payload, extra };
         Self::tell(&self.legs[leg].user, device, notice, out);

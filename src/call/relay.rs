@@ -263,14 +263,22 @@ impl Call {
         }
     }
 
-    /// A participant joined before the caller's offer came: the candidates that came even earlier
-    /// wait on in its inbox.
+    /// A participant joined before it could be sent the caller's offer: that, if it is there, and the
+    /// candidates that came early wait on in its inbox.
     pub(super) fn keep_early(&mut self, leg: usize) {
-        if self.offer_for(leg).is_some() {
-            return;
-        }
+        let offer = self.offer_for(leg);
         let caller = self.legs[0].user.clone();
         let leg = &mut self.legs[leg];
+        let offered = match &leg.device {
+            Some(device) => leg.devices.iter().any(|known| known.id == *device && known.offered),
+            None => offer.is_some(),
+        };
+        if offered {
+            return;
+        }
+        if let Some(offer) = offer {
+            leg.inbox.push_back((caller.clone(), Held::Description(DescriptionKind::Offer, offer, Extra::new())));
+        }
         for (payload, extra) in leg.early.drain(..) {
             leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra)));
         }

@@ -7,7 +7,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{DescriptionKind, Extra, Incoming, Notice, Payload, Phase, Refusal};
 
 use super::event::Effect;
-use super::leg::{Held, LegState, News};
+use super::leg::{Held, LegDevice, LegState, News};
 use super::machine::{Call, Rules};
 use super::record::Role;
 
@@ -250,7 +250,10 @@ impl Call {
             self.send_offer(leg, device, out);
         }
         if newly {
-            let devices = self.legs[leg].devices.iter().filter(|device| device.present).count();
+            let rings = |device: &&LegDevice| {
+                device.present && (offer.is_some() || group || !device.capabilities.offer_in_invitation)
+            };
+            let devices = self.legs[leg].devices.iter().filter(rings).count();
             self.tell_leg(0, &Notice::Ringing { call: self.id, user, devices }, out);
         }
     }

@@ -5,9 +5,9 @@
 //! in its invitation. A letter alone is a user whose device the dialect cannot tell. `b!` is a busy
 //! callee and `b?` one that is offline.
 
+mod groups;
 mod properties;
 mod scenarios;
-mod groups;
 mod table;
 mod world;
 

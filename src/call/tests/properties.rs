@@ -74,7 +74,9 @@ fn whatever_happens_the_laws_hold() {
         let ended = format!("ended {}", reason.as_str());
         assert!(seen.get(&ended).is_some_and(|times| *times > 10), "hardly any call {ended}: {seen:#?}");
     }
-    for what in ["Glare in Ringing", "Redial in Ringing", "Reload in Answered", "Undelivered in Ended", "Restarted in Answered"] {
+    for what in
+        ["Glare in Ringing", "Redial in Ringing", "Reload in Answered", "Undelivered in Ended", "Restarted in Answered"]
+    {
         assert!(seen.get(what).is_some_and(|times| *times > 10), "hardly any {what}: {seen:#?}");
     }
 }

@@ -199,10 +199,15 @@ impl World {
                 let leg = live.call.legs().iter().find(|leg| *leg.user() == who)?;
                 (live.call.phase() != Phase::Ended && !leg.state().is_over()).then_some(leg.state())
             };
-            let live: Vec<_> = self.calls.iter().filter_map(|(id, live)| part(live).map(|state| (*id, state))).collect();
+            let live: Vec<_> =
+                self.calls.iter().filter_map(|(id, live)| part(live).map(|state| (*id, state))).collect();
             assert!(live.len() <= 1, "{who} is in calls {live:?}");
             let engaged = self.tracker.engaged(&who);
-            assert_eq!(engaged.map(|engaged| engaged.call), live.first().map(|(id, _)| *id), "{who} is busy with what?");
+            assert_eq!(
+                engaged.map(|engaged| engaged.call),
+                live.first().map(|(id, _)| *id),
+                "{who} is busy with what?"
+            );
             if let Some((Engaged { in_call, with, .. }, (id, state))) = engaged.zip(live.first()) {
                 let call = &self.calls[id].call;
                 assert_eq!(*in_call, call.phase() == Phase::Answered && state.is_in(), "{who} in call {id}");

@@ -123,6 +123,7 @@ impl Call {
         match (&self.legs[leg].device, device) {
             (Some(known), Some(device)) if known != device => Err(Refusal::AnsweredElsewhere),
             (None, Some(device)) => {
+                Self::written(out);
                 self.settle_device(leg, &device.clone(), out);
                 Ok(())
             }
@@ -233,6 +234,7 @@ impl Call {
                 before.alerted = true;
             }
             self.legs[0].device = device;
+            Self::written(out);
         }
         match offer {
             Some(offer) if self.offer.as_ref() != Some(&offer) => self.set_offer((offer, Extra::new()), out),

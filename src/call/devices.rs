@@ -22,6 +22,9 @@ impl Call {
             known.closing = None;
         }
         if !again && let Some((closing, reason)) = owed {
+            if self.phase != Phase::Ended {
+                Self::written(out);
+            }
             let notice = Notice::Closed {
                 call: Some(self.id),
                 peer: self.peer_of(leg),
@@ -120,13 +123,16 @@ impl Call {
     }
 
     /// A closing message found its device gone: it is owed until the device comes back.
-    pub(super) fn undelivered(&mut self, user: &UserId, device: &DeviceId) {
+    pub(super) fn undelivered(&mut self, user: &UserId, device: &DeviceId, out: &mut Vec<Effect>) {
         let Ok(leg) = self.leg_of(user) else { return };
         if let Some(known) = self.legs[leg].find(device)
             && known.closing.is_some()
         {
             known.present = false;
             known.owed = true;
+            if self.phase != Phase::Ended {
+                Self::written(out);
+            }
         }
     }
 

@@ -176,7 +176,7 @@ impl Call {
                 let since = (since - self.origin).min(self.latest);
                 self.device_lost(&user, &device, since, rules, &mut out);
             }
-            Event::Undelivered { user, device } => self.undelivered(&user, &device),
+            Event::Undelivered { user, device } => self.undelivered(&user, &device, &mut out),
             Event::Restarted { seen } => self.restarted(&seen, rules, &mut out),
             Event::Kill { by } => self.kill(by, &mut out)?,
             Event::Deadline => {}
@@ -300,6 +300,14 @@ impl Call {
 
     pub(super) fn tell(user: &UserId, device: &crate::ids::DeviceId, notice: Notice, out: &mut Vec<Effect>) {
         out.push(Effect::Tell { user: user.clone(), target: Target::Device(device.clone()), notice });
+    }
+
+    /// Sees to it that what just changed is written before what follows is told. One record per event
+    /// is enough: it shows the call as the event left it.
+    pub(super) fn written(out: &mut Vec<Effect>) {
+        if !out.contains(&Effect::Record) {
+            out.push(Effect::Record);
+        }
     }
 
     fn awaits_offer(&self) -> bool {

@@ -36,6 +36,7 @@ impl Call {
             (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
                 if device.is_some() && self.legs[0].device.is_none() {
                     self.legs[0].device = device;
+                    Self::written(out);
                 }
                 if self.offer.as_ref() != Some(&description.0) {
                     self.set_offer(description, out);
@@ -219,7 +220,7 @@ impl Call {
         if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
             return;
         }
-        known.alerted = true;
+        let another = !std::mem::replace(&mut known.alerted, true);
         known.offered = offer.is_some();
         let known_capabilities = known.capabilities;
         let user = self.legs[leg].user.clone();
@@ -231,6 +232,8 @@ impl Call {
             }
             self.trace("ringing", Some(user.clone()), None);
             out.push(Effect::Record);
+        } else if another {
+            Self::written(out);
         }
         let in_invitation = known_capabilities.offer_in_invitation;
         let incoming = Incoming {

@@ -7,6 +7,7 @@
 
 mod groups;
 mod properties;
+mod recovery;
 mod scenarios;
 mod table;
 mod world;

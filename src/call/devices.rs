@@ -136,7 +136,14 @@ impl Call {
         }
     }
 
-    pub(super) fn restarted(&mut self, seen: &[(UserId, Timestamp)], rules: &Rules, out: &mut Vec<Effect>) {
+    /// `before` is the latest time the call knew of when it was stored.
+    pub(super) fn restarted(
+        &mut self,
+        seen: &[(UserId, Timestamp)],
+        before: Duration,
+        rules: &Rules,
+        out: &mut Vec<Effect>,
+    ) {
         for leg in &mut self.legs {
             for device in &mut leg.devices {
                 device.present = false;
@@ -155,10 +162,10 @@ impl Call {
             // When it stopped is not known; when its participant was last seen is the nearest truth.
             let joined = self.legs[leg].joined_at.max(self.answered_at).unwrap_or_default();
             let known = seen.iter().find(|(user, _)| *user == self.legs[leg].user).map(|(_, at)| *at);
-            let since = known
-                .and_then(|at| (at - self.started_at).to_std().ok())
-                .or(self.legs[leg].gone.map(|gone| gone.since))
-                .unwrap_or_default()
+            let lost = self.legs[leg].gone.map(|gone| gone.since);
+            let since = lost
+                .or(known.and_then(|at| (at - self.started_at).to_std().ok()))
+                .unwrap_or(before)
                 .clamp(joined, self.latest.max(joined));
             self.legs[leg].state = LegState::Lost;
             self.legs[leg].gone = Some(Gone { since, until: self.latest + rules.restart_grace });

@@ -155,6 +155,7 @@ impl Call {
 
     /// Takes an event. Either everything it leads to happens, or it is refused and nothing does.
     pub fn apply(&mut self, event: Event, now: Now, rules: &Rules) -> Result<Vec<Effect>, Refusal> {
+        let before = self.latest;
         self.latest = self.latest.max(now.tick - self.origin);
         let mut out = Vec::new();
         match event {
@@ -177,7 +178,7 @@ impl Call {
                 self.device_lost(&user, &device, since, rules, &mut out);
             }
             Event::Undelivered { user, device } => self.undelivered(&user, &device, &mut out),
-            Event::Restarted { seen } => self.restarted(&seen, rules, &mut out),
+            Event::Restarted { seen } => self.restarted(&seen, before, rules, &mut out),
             Event::Kill { by } => self.kill(by, &mut out)?,
             Event::Deadline => {}
         }

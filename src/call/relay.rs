@@ -320,6 +320,9 @@ impl Call {
     /// Tells a participant: the device it takes part with, or all that may be it.
     pub(super) fn tell_leg(&self, leg: usize, notice: &Notice, out: &mut Vec<Effect>) {
         let leg = &self.legs[leg];
+        if leg.state.is_over() {
+            return;
+        }
         for device in &leg.devices {
             let meant = match (&leg.device, leg.role) {
                 (Some(known), _) => *known == device.id,

@@ -140,9 +140,10 @@ impl Call {
         let leg = self.leg_of(user)?;
         match self.legs[leg].state {
             LegState::Invited | LegState::Ringing => {}
-            LegState::Joined | LegState::Lost => return self.hang_up(user, device, out),
+            // Also where it was that before, and is said again.
+            LegState::Joined | LegState::Lost | LegState::Left(_) => return self.hang_up(user, device, out),
             LegState::Declined => return Ok(()),
-            LegState::Left(_) | LegState::Missed(_) | LegState::Failed => return Err(self.refusal_of_over(leg)),
+            LegState::Missed(_) | LegState::Failed => return Err(self.refusal_of_over(leg)),
         }
         self.legs[leg].state = LegState::Declined;
         self.legs[leg].left_at = Some(self.latest);

@@ -54,7 +54,8 @@ pub fn admit(
     let own = engaged.caller == caller;
     let one_to_one = invite.callees.len() == 1 && engaged.callees.len() == 1;
     let same_pair = if own {
-        engaged.callees == invite.callees
+        engaged.callees.iter().all(|callee| invite.callees.contains(callee))
+            && invite.callees.iter().all(|callee| engaged.callees.contains(callee))
     } else {
         one_to_one && engaged.callees[0] == *caller && *engaged.caller == invite.callees[0]
     };

@@ -9,7 +9,6 @@ use crate::signal::{Notice, Phase};
 use super::event::Effect;
 use super::leg::{Gone, Leg, LegDevice, LegState, Reach};
 use super::machine::{Call, Rules};
-use super::record::Role;
 
 impl Call {
     pub(super) fn device_back(&mut self, user: &UserId, reach: &Reach, out: &mut Vec<Effect>) {
@@ -17,7 +16,15 @@ impl Call {
         let device = self.legs[leg].recognise(reach);
         let known = self.legs[leg].find(&device);
         let owed = known.and_then(|known| std::mem::take(&mut known.owed).then_some(known.closing).flatten());
-        if let Some((closing, reason)) = owed {
+        let again = self.legs[leg].state.is_pending();
+        if again && let Some(known) = self.legs[leg].find(&device) {
+            // Invited again before it learned how the first time ended: that is no news any more.
+            known.closing = None;
+        }
+        if !again && let Some((closing, reason)) = owed {
+            if self.phase != Phase::Ended {
+                Self::written(out);
+            }
             let notice = Notice::Closed {
                 call: Some(self.id),
                 peer: self.peer_of(leg),
@@ -67,9 +74,10 @@ impl Call {
             Some(known) if known.present => known.present = false,
             Some(_) | None => return,
         }
+        let joined = self.legs[leg].joined_at.unwrap_or_default();
         match (self.legs[leg].state, self.phase) {
             (LegState::Joined, Phase::Answered) if !self.legs[leg].is_reachable() => {
-                let since = since.max(self.answered_at.unwrap_or_default());
+                let since = since.max(self.answered_at.unwrap_or_default()).max(joined);
                 self.lose(leg, since, self.latest + rules.reconnect_grace, out);
             }
             (LegState::Joined, Phase::Initiated | Phase::Ringing)
@@ -115,15 +123,27 @@ impl Call {
     }
 
     /// A closing message found its device gone: it is owed until the device comes back.
-    pub(super) fn undelivered(&mut self, user: &UserId, device: &DeviceId) {
+    pub(super) fn undelivered(&mut self, user: &UserId, device: &DeviceId, out: &mut Vec<Effect>) {
         let Ok(leg) = self.leg_of(user) else { return };
-        if let Some(known) = self.legs[leg].find(device) {
+        if let Some(known) = self.legs[leg].find(device)
+            && known.closing.is_some()
+        {
             known.present = false;
-            known.owed = known.closing.is_some();
+            known.owed = true;
+            if self.phase != Phase::Ended {
+                Self::written(out);
+            }
         }
     }
 
-    pub(super) fn restarted(&mut self, seen: &[(UserId, Timestamp)], rules: &Rules, out: &mut Vec<Effect>) {
+    /// `before` is the latest time the call knew of when it was stored.
+    pub(super) fn restarted(
+        &mut self,
+        seen: &[(UserId, Timestamp)],
+        before: Duration,
+        rules: &Rules,
+        out: &mut Vec<Effect>,
+    ) {
         for leg in &mut self.legs {
             for device in &mut leg.devices {
                 device.present = false;
@@ -140,12 +160,13 @@ impl Call {
                 continue;
             }
             // When it stopped is not known; when its participant was last seen is the nearest truth.
+            let joined = self.legs[leg].joined_at.max(self.answered_at).unwrap_or_default();
             let known = seen.iter().find(|(user, _)| *user == self.legs[leg].user).map(|(_, at)| *at);
-            let since = known
-                .and_then(|at| (at - self.started_at).to_std().ok())
-                .or(self.legs[leg].gone.map(|gone| gone.since))
-                .unwrap_or_default()
-                .clamp(self.answered_at.unwrap_or_default(), self.latest.max(self.answered_at.unwrap_or_default()));
+            let lost = self.legs[leg].gone.map(|gone| gone.since);
+            let since = lost
+                .or(known.and_then(|at| (at - self.started_at).to_std().ok()))
+                .unwrap_or(before)
+                .clamp(joined, self.latest.max(joined));
             self.legs[leg].state = LegState::Lost;
             self.legs[leg].gone = Some(Gone { since, until: self.latest + rules.restart_grace });
         }
@@ -202,8 +223,8 @@ impl Leg {
             }
             None => self.devices.push(LegDevice::new(reach)),
         }
-        // A callee that is over keeps no memory of devices that never rang.
-        if self.role == Role::Callee && self.state.is_over() {
+        // Whoever is over keeps no memory of devices that had no part in it.
+        if self.state.is_over() {
             self.devices.retain(|device| device.alerted);
         }
         reach.device.clone()

@@ -116,6 +116,17 @@ pub(super) enum Held {
     Description(crate::signal::DescriptionKind, Payload, Extra),
     /// A candidate.
     Candidate(Payload, Extra),
+    /// What became of the participant it is from.
+    News(News),
+}
+
+/// What participants learn of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum News {
+    /// It joined.
+    Joined,
+    /// It left, for this reason.
+    Left(Reason),
 }
 
 /// A device of a participant, as the call knows it.
@@ -174,6 +185,8 @@ pub struct Leg {
     /// Messages for this participant: early ones of a sender that has not described itself yet, and
     /// whatever comes while it is lost.
     pub(super) inbox: VecDeque<(UserId, Held)>,
+    /// Whether the call's offer is for this callee. It is not for one invited after it was made.
+    pub(super) shares_offer: bool,
     /// To whom this participant has sent a description.
     pub(super) described_to: Vec<UserId>,
 }
@@ -192,6 +205,7 @@ impl Leg {
             gone: None,
             early: VecDeque::new(),
             inbox: VecDeque::new(),
+            shares_offer: true,
             described_to: Vec::new(),
         }
     }

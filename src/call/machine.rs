@@ -102,11 +102,15 @@ impl Call {
         if invite.offer.is_some() {
             caller_leg.described_to = callees.iter().map(|(user, _)| user.clone()).collect();
         }
-        let group = callees.len() > 1;
         let mut legs = vec![caller_leg];
         for (user, standing) in callees {
+            // Named twice is invited once.
+            if legs.iter().any(|leg: &Leg| leg.user == user) {
+                continue;
+            }
             legs.push(callee_leg(user, standing, Duration::ZERO, rules));
         }
+        let group = legs.len() > 2;
         let mut call = Self {
             id,
             caller_name: caller_name.or(invite.name),
@@ -143,7 +147,7 @@ impl Call {
         if !call.legs.iter().skip(1).any(|leg| leg.state.is_pending()) {
             let reason = call.unanswered_reason();
             call.end(reason, None, Duration::ZERO, &mut out);
-        } else if !call.legs[0].is_reachable() {
+        } else if !call.legs[0].devices.iter().any(|device| device.present) {
             call.caller_gone(Duration::ZERO, rules);
         }
         (call, out)
@@ -151,6 +155,7 @@ impl Call {
 
     /// Takes an event. Either everything it leads to happens, or it is refused and nothing does.
     pub fn apply(&mut self, event: Event, now: Now, rules: &Rules) -> Result<Vec<Effect>, Refusal> {
+        let before = self.latest;
         self.latest = self.latest.max(now.tick - self.origin);
         let mut out = Vec::new();
         match event {
@@ -172,8 +177,8 @@ impl Call {
                 let since = (since - self.origin).min(self.latest);
                 self.device_lost(&user, &device, since, rules, &mut out);
             }
-            Event::Undelivered { user, device } => self.undelivered(&user, &device),
-            Event::Restarted { seen } => self.restarted(&seen, rules, &mut out),
+            Event::Undelivered { user, device } => self.undelivered(&user, &device, &mut out),
+            Event::Restarted { seen } => self.restarted(&seen, before, rules, &mut out),
             Event::Kill { by } => self.kill(by, &mut out)?,
             Event::Deadline => {}
         }
@@ -301,6 +306,14 @@ impl Call {
 
     pub(super) fn tell(user: &UserId, device: &crate::ids::DeviceId, notice: Notice, out: &mut Vec<Effect>) {
         out.push(Effect::Tell { user: user.clone(), target: Target::Device(device.clone()), notice });
+    }
+
+    /// Sees to it that what just changed is written before what follows is told. One record per event
+    /// is enough: it shows the call as the event left it.
+    pub(super) fn written(out: &mut Vec<Effect>) {
+        if !out.contains(&Effect::Record) {
+            out.push(Effect::Record);
+        }
     }
 
     fn awaits_offer(&self) -> bool {

@@ -7,6 +7,7 @@
 pub mod admission;
 mod answering;
 mod devices;
+mod ending;
 mod event;
 mod leg;
 mod machine;

@@ -7,7 +7,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{DescriptionKind, Extra, Incoming, Notice, Payload, Phase, Refusal};
 
 use super::event::Effect;
-use super::leg::{Held, LegState};
+use super::leg::{Held, LegDevice, LegState, News};
 use super::machine::{Call, Rules};
 use super::record::Role;
 
@@ -26,10 +26,17 @@ impl Call {
         let from = self.leg_of(user)?;
         self.refuse_if_over(from)?;
         let unanswered = self.phase != Phase::Answered;
+        // Everything that may be refused is, before anything changes.
+        let addressed = to.map(|user| self.other(from, Some(user))).transpose()?;
+        if let Some(to) = addressed {
+            self.refuse_if_over(to)?;
+        }
         match (self.legs[from].role, kind) {
-            (Role::Caller, DescriptionKind::Offer) if unanswered => {
+            // In a group an offer that names its receiver is for that one alone.
+            (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
                 if device.is_some() && self.legs[0].device.is_none() {
                     self.legs[0].device = device;
+                    Self::written(out);
                 }
                 if self.offer.as_ref() != Some(&description.0) {
                     self.set_offer(description, out);
@@ -41,15 +48,18 @@ impl Call {
             }
             // A device that answers has accepted.
             (Role::Callee, DescriptionKind::Answer) if self.legs[from].state.is_pending() => {
-                return self.accept(user, device, Some(description), rules, out);
+                self.accept(user, device, None, rules, out)?;
+                self.pass_description(from, addressed.unwrap_or(0), kind, description, out);
+                return Ok(());
             }
             (Role::Callee, DescriptionKind::Offer) if self.legs[from].state.is_pending() => {
                 return Err(Refusal::OutOfTurn("answer the call before sending an offer"));
             }
             (Role::Caller | Role::Callee, DescriptionKind::Offer | DescriptionKind::Answer) => {}
         }
+        let to = addressed.map_or_else(|| self.other(from, None), Ok)?;
+        self.refuse_if_over(to)?;
         self.take_device(from, device.as_ref(), out)?;
-        let to = self.other(from, to)?;
         self.pass_description(from, to, kind, description, out);
         Ok(())
     }
@@ -65,9 +75,12 @@ impl Call {
     ) {
         let sender = self.legs[from].user.clone();
         let receiver = self.legs[to].user.clone();
-        if self.legs[to].state == LegState::Lost {
+        if self.legs[to].state.is_over() {
+            return;
+        }
+        if self.legs[to].state != LegState::Joined {
             // Behind what is already held for it, so that order is kept; instead of an older one of
-            // the same kind, so that a lost participant's inbox stays bounded.
+            // the same kind, so that the inbox stays bounded.
             let inbox = &mut self.legs[to].inbox;
             inbox.retain(|(from, held)| {
                 *from != sender || !matches!(held, Held::Description(older, ..) if *older == kind)
@@ -100,12 +113,14 @@ impl Call {
         self.refuse_if_over(from)?;
         let to = self.other(from, to)?;
         self.refuse_if_over(to)?;
-        if self.legs[to].state.is_pending() {
+        if self.legs[to].state.is_pending() && from == 0 {
             let leg = &mut self.legs[to];
-            if leg.early.len() >= rules.held {
+            let offered = leg.devices.iter().any(|device| device.offered && device.present);
+            if leg.early.len() < rules.held {
+                leg.early.push_back((payload.clone(), extra.clone()));
+            } else if !offered {
                 return Err(Refusal::TooManyCandidates);
             }
-            leg.early.push_back((payload.clone(), extra.clone()));
             let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
             for device in &self.legs[to].devices {
                 if device.offered && device.present && device.closing.is_none() {
@@ -152,6 +167,7 @@ impl Call {
                 Held::Description(kind, payload, extra) => {
                     Notice::Description { call: self.id, from, kind, payload, extra }
                 }
+                Held::News(news) => self.news_notice(to, from, news),
             };
             self.tell_leg(to, &notice, out);
         }
@@ -159,18 +175,18 @@ impl Call {
 
     /// The caller's first offer, or one that replaces it before anybody answered.
     pub(super) fn set_offer(&mut self, (offer, extra): (Payload, Extra), out: &mut Vec<Effect>) {
-        self.offer = Some(offer);
+        let replaced = self.offer.replace(offer).is_some();
         if !extra.is_empty() {
             self.extra = extra;
         }
         self.legs[0].described_to = self.legs.iter().skip(1).map(|leg| leg.user.clone()).collect();
-        let replaced = self.legs.iter().any(|leg| leg.devices.iter().any(|device| device.offered));
         self.trace(if replaced { "offer_replaced" } else { "offer" }, Some(self.legs[0].user.clone()), None);
         out.push(Effect::Record);
         for leg in 1..self.legs.len() {
             if !self.legs[leg].state.is_pending() {
                 continue;
             }
+            self.legs[leg].shares_offer = true;
             if replaced {
                 // They belong to the offer that is gone.
                 self.legs[leg].early.clear();
@@ -198,13 +214,13 @@ impl Call {
     /// Shows a device the invitation, if it is there and has what it needs to ring.
     pub(super) fn alert(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         let group = self.group;
-        let offer = self.offer.clone();
+        let offer = self.offer_for(leg);
         let remaining = self.legs[leg].ring_until.saturating_sub(self.latest);
         let Some(known) = self.legs[leg].find(device) else { return };
         if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
             return;
         }
-        known.alerted = true;
+        let another = !std::mem::replace(&mut known.alerted, true);
         known.offered = offer.is_some();
         let known_capabilities = known.capabilities;
         let user = self.legs[leg].user.clone();
@@ -216,6 +232,8 @@ impl Call {
             }
             self.trace("ringing", Some(user.clone()), None);
             out.push(Effect::Record);
+        } else if another {
+            Self::written(out);
         }
         let in_invitation = known_capabilities.offer_in_invitation;
         let incoming = Incoming {
@@ -235,7 +253,10 @@ impl Call {
             self.send_offer(leg, device, out);
         }
         if newly {
-            let devices = self.legs[leg].devices.iter().filter(|device| device.present).count();
+            let rings = |device: &&LegDevice| {
+                device.present && (offer.is_some() || group || !device.capabilities.offer_in_invitation)
+            };
+            let devices = self.legs[leg].devices.iter().filter(rings).count();
             self.tell_leg(0, &Notice::Ringing { call: self.id, user, devices }, out);
         }
     }
@@ -248,11 +269,37 @@ impl Call {
         }
     }
 
+    /// A participant joined before it could be sent the caller's offer: that, if it is there, and the
+    /// candidates that came early wait on in its inbox.
+    pub(super) fn keep_early(&mut self, leg: usize) {
+        let offer = self.offer_for(leg);
+        let caller = self.legs[0].user.clone();
+        let leg = &mut self.legs[leg];
+        let offered = match &leg.device {
+            Some(device) => leg.devices.iter().any(|known| known.id == *device && known.offered),
+            None => offer.is_some(),
+        };
+        if offered {
+            return;
+        }
+        if let Some(offer) = offer {
+            leg.inbox.push_back((caller.clone(), Held::Description(DescriptionKind::Offer, offer, Extra::new())));
+        }
+        for (payload, extra) in leg.early.drain(..) {
+            leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra)));
+        }
+    }
+
+    /// The call's offer, if it is for this callee.
+    fn offer_for(&self, leg: usize) -> Option<Payload> {
+        self.offer.clone().filter(|_| self.legs[leg].shares_offer)
+    }
+
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
-        let Some(payload) = self.offer.clone() else { return };
+        let Some(payload) = self.offer_for(leg) else { return };
         let (call, from) = (self.id, self.legs[0].user.clone());
         let extra = Extra::new();
-        let Some(known) = self.legs[leg].find(device) else { return };
+        let Some(known) = self.legs[leg].find(device).filter(|known| known.present) else { return };
         known.offered = true;
         let notice = Notice::Description { call, from, kind: DescriptionKind::Offer, payload, extra };
         Self::tell(&self.legs[leg].user, device, notice, out);
@@ -273,6 +320,9 @@ impl Call {
     /// Tells a participant: the device it takes part with, or all that may be it.
     pub(super) fn tell_leg(&self, leg: usize, notice: &Notice, out: &mut Vec<Effect>) {
         let leg = &self.legs[leg];
+        if leg.state.is_over() {
+            return;
+        }
         for device in &leg.devices {
             let meant = match (&leg.device, leg.role) {
                 (Some(known), _) => *known == device.id,
@@ -282,6 +332,31 @@ impl Call {
             if meant && device.present {
                 Self::tell(&leg.user, &device.id, notice.clone(), out);
             }
+        }
+    }
+
+    /// Tells everybody who takes part, but one, about that one; the lost learn it when they are back.
+    pub(super) fn tell_of(&mut self, leg: usize, news: News, out: &mut Vec<Effect>) {
+        let user = self.legs[leg].user.clone();
+        for other in (0..self.legs.len()).filter(|other| *other != leg) {
+            match self.legs[other].state {
+                LegState::Joined => self.tell_leg(other, &self.news_notice(other, user.clone(), news), out),
+                LegState::Lost => self.legs[other].inbox.push_back((user.clone(), Held::News(news))),
+                LegState::Invited
+                | LegState::Ringing
+                | LegState::Left(_)
+                | LegState::Declined
+                | LegState::Missed(_)
+                | LegState::Failed => {}
+            }
+        }
+    }
+
+    fn news_notice(&self, to: usize, user: UserId, news: News) -> Notice {
+        match (news, self.legs[to].role) {
+            (News::Joined, Role::Caller) => Notice::Answered { call: self.id, by: user },
+            (News::Joined, Role::Callee) => Notice::PeerJoined { call: self.id, user },
+            (News::Left(reason), Role::Caller | Role::Callee) => Notice::PeerLeft { call: self.id, user, reason },
         }
     }
 

@@ -1,0 +1,176 @@
+//! Calls of several.
+
+use super::*;
+
+#[test]
+fn several_ring_one_is_busy_and_the_first_to_answer_silences_only_its_own_devices() {
+    let mut stage = dial("a1", "b1 b2 c1 d!", "");
+    assert_eq!(stage.told("a1"), ["ringing b 2", "ringing c 1"]);
+    assert_eq!(stage.told("d"), ["missed busy"]);
+    stage.does(accept("b1", ""));
+    assert_eq!(stage.told("b2").last().unwrap(), "closed: answered elsewhere (completed)");
+    assert_eq!(stage.told("c1"), ["incoming 30"], "it rings on");
+    stage.does(accept("c1", ""));
+    assert_eq!(stage.told("b1"), ["incoming 30", "joined c"]);
+    assert_eq!(stage.told("a1"), ["answered b", "answered c"]);
+}
+
+#[test]
+fn everybody_saying_no_ends_the_call_with_what_says_most() {
+    let mut stage = dial("a1", "b1 c1 d?", "");
+    stage.does(decline("b1"));
+    assert_eq!(stage.ended(), None);
+    assert_eq!(stage.told("a1"), ["ringing b 1", "ringing c 1", "left b declined"]);
+    stage.wait(30.0);
+    assert_eq!(stage.ended(), Some(Reason::Declined));
+    assert_eq!(stage.leg("c"), LegState::Missed(Absence::NoAnswer));
+    assert_eq!(stage.told("c"), ["missed no_answer"]);
+    assert_eq!(dial("a1", "b! c?", "").ended(), Some(Reason::Busy));
+}
+
+#[test]
+fn members_leave_one_by_one_and_the_call_ends_with_the_last_pair() {
+    let mut stage = group(false);
+    stage.wait(5.0);
+    stage.does(hang_up("a1"));
+    assert_eq!(stage.told("b1"), ["left a completed"]);
+    assert_eq!(stage.ended(), None);
+    stage.does(hang_up("a1"));
+    assert_eq!(stage.refuses(offer("b1", "a", "o")), Refusal::CallEnded(Reason::Completed), "a has left");
+    stage.does(back("a2"));
+    stage.wait(5.0);
+    stage.does(hang_up("b1"));
+    assert_eq!(stage.ended(), Some(Reason::Completed));
+    assert_eq!(stage.told("c1"), ["left a completed", "closed: ended (completed)"]);
+    assert_eq!((stage.told("a1").len(), stage.told("a2").len()), (0, 0), "a was done with it");
+    assert_eq!(stage.record().duration_seconds, 10);
+    stage.does(hang_up("a1"));
+    stage.does(hang_up("b1"));
+}
+
+#[test]
+fn one_member_waits_while_somebody_rings_and_the_call_was_answered_all_the_same() {
+    let mut stage = group(true);
+    stage.does(hang_up("a1"));
+    stage.does(hang_up("b1"));
+    assert_eq!(stage.ended(), None, "d still rings");
+    stage.does(decline("d1"));
+    assert_eq!(stage.ended(), Some(Reason::Completed));
+    assert_eq!(stage.leg("d"), LegState::Declined);
+}
+
+#[test]
+fn a_member_brings_somebody_in_who_gets_no_offer_of_others() {
+    let mut stage = answered();
+    stage.does(bring("b1", "c1 c2"));
+    assert_eq!(stage.told("c1"), ["incoming 30"]);
+    stage.does(offer("a1", "c", "for c"));
+    stage.does(candidate("b1", "c", "early"));
+    assert!(stage.told("c1").is_empty(), "held until c joins");
+    stage.does(accept("c1", ""));
+    assert_eq!(stage.told("c1"), ["offer for c a"]);
+    assert_eq!(stage.told("a1"), ["ringing c 2", "answered c"]);
+    assert_eq!(stage.told("b1"), ["joined c"]);
+    stage.does(offer("b1", "c", "b to c"));
+    assert_eq!(stage.told("c1"), ["offer b to c b", "candidate early b"]);
+    assert_eq!(stage.refuses(offer("b1", "", "x")), Refusal::NoRecipient);
+    stage.does(bring("a1", "d!"));
+    assert_eq!(stage.told("d"), ["missed busy"]);
+    assert_eq!(stage.leg("d"), LegState::Missed(Absence::Busy));
+}
+
+#[test]
+fn a_refused_description_leaves_no_trace() {
+    let mut stage = dial("a1", "b1 b2 c1", "");
+    stage.does(accept("b", ""));
+    stage.forget();
+    assert_eq!(stage.refuses(offer("b1", "", "x")), Refusal::NoRecipient);
+    stage.does(offer("b1", "a", "x"));
+    assert_eq!(stage.told("b2"), ["closed: answered elsewhere (completed)"]);
+}
+
+#[test]
+fn an_offer_to_one_callee_is_not_everybodys() {
+    let mut stage = dial("a1", "b1 c1", "");
+    stage.does(offer("a1", "b", "for b"));
+    stage.does(offer("a1", "c", "for c"));
+    stage.does(accept("b1", ""));
+    assert_eq!(stage.told("b1"), ["incoming 30", "offer for b a"]);
+    stage.does(answer("c1", "a", "s"));
+    assert_eq!(stage.told("c1"), ["incoming 30", "offer for c a"]);
+    assert_eq!(stage.told("a1").last().unwrap(), "answer s c");
+}
+
+#[test]
+fn a_lost_member_learns_who_came_and_went() {
+    let mut stage = group(true);
+    stage.loses("b1");
+    stage.does(accept("d1", ""));
+    stage.does(hang_up("c1"));
+    stage.does(back("b1"));
+    assert_eq!(stage.told("b1"), ["joined d", "left c completed"]);
+}
+
+#[test]
+fn a_dropped_member_leaves_and_never_ends_the_call_before_others_came() {
+    let mut stage = group(true);
+    stage.wait(5.0);
+    stage.loses("a1");
+    stage.wait(10.0);
+    stage.does(accept("d1", ""));
+    stage.wait(5.0);
+    stage.does(hang_up("c1"));
+    stage.does(hang_up("b1"));
+    stage.wait(15.0);
+    assert_eq!((stage.ended(), stage.lasted()), (Some(Reason::Dropped), 20.0), "b and d talked until then");
+}
+
+#[test]
+fn a_waiting_callee_is_rung_when_the_call_becomes_a_group() {
+    let mut stage = dial("a1", "b1", "");
+    stage.does(bring("a1", "c1"));
+    assert_eq!(stage.told("b1"), ["incoming 30"]);
+    assert_eq!(stage.told("c1"), ["incoming 30"]);
+}
+
+#[test]
+fn who_left_may_be_invited_again_and_starts_afresh() {
+    let mut stage = group(false);
+    stage.does(bring("a1", "d1"));
+    stage.does(offer("b1", "c", "old"));
+    stage.does(hang_up("c1"));
+    stage.forget();
+    stage.does(bring("a1", "c1"));
+    assert_eq!(stage.told("c1"), ["incoming 30"]);
+    stage.does(candidate("b1", "c", "new"));
+    stage.does(accept("c1", ""));
+    assert!(stage.told("c1").is_empty(), "b has not described itself to this c yet");
+    stage.does(hang_up("a1"));
+    assert!(matches!(stage.refuses(bring("b1", "a1")), Refusal::OutOfTurn(_)));
+}
+
+#[test]
+fn a_call_has_room_for_so_many() {
+    let mut stage = group(false);
+    stage.rules.max_participants = 3;
+    assert_eq!(stage.refuses(bring("a1", "d1")), Refusal::TooManyParticipants(3));
+    stage.does(bring("a1", "b!"));
+    stage.does(hang_up("b1"));
+    stage.does(bring("a1", "d1"));
+}
+
+#[test]
+fn a_callee_named_twice_is_invited_once() {
+    let mut stage = dial("a1", "b! b!", "");
+    assert_eq!((stage.call.legs().len(), stage.call.is_group()), (2, false));
+    assert_eq!(stage.told("b"), ["missed busy"]);
+}
+
+#[test]
+fn a_page_reloaded_in_a_group_leaves_it() {
+    let mut stage = group(false);
+    stage.does(reload("c1"));
+    stage.does(hang_up("b1"));
+    assert!(stage.told("c1").is_empty(), "it knows nothing of this call any more");
+    assert_eq!(stage.told("a1"), ["left c dropped", "closed: ended (completed)"]);
+}

@@ -280,8 +280,7 @@ pub fn initiate_reply(view: &CallView) -> Value {
         "answered" => "Call answered",
         _ => "Call ended",
     };
-    let success = view.phase != Phase::Ended;
-    serde_json::json!({"success": success, "status": status, "call_id": view.id.get(), "message": message})
+    serde_json::json!({"success": true, "status": status, "call_id": view.id.get(), "message": message})
 }
 
 /// The reply to `answer`, `reject` and `hangup`.
@@ -295,13 +294,4 @@ pub fn call_reply(view: &CallView) -> Value {
 /// The reply to `signal`.
 pub fn relayed_reply() -> Value {
     serde_json::json!({"success": true})
-}
-
-/// The body of a refusal: `{success, error, code}`, and the reason where a call had ended.
-pub fn refusal_reply(refusal: &Refusal) -> Value {
-    let mut body = serde_json::json!({"success": false, "error": refusal.to_string(), "code": refusal.code()});
-    if let (Refusal::CallEnded(reason), Some(fields)) = (refusal, body.as_object_mut()) {
-        fields.insert("reason".to_owned(), Value::from(reason.as_str()));
-    }
-    body
 }

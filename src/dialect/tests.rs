@@ -194,7 +194,7 @@ fn golden_messages_of_pollers_are_what_the_code_reads_and_writes() {
             "reply_ringing" => polling::initiate_reply(&view(Phase::Ringing, None)).to_string(),
             "reply_busy" => polling::initiate_reply(&view(Phase::Ended, Some(Reason::Busy))).to_string(),
             "reply_offline" => polling::initiate_reply(&view(Phase::Ended, Some(Reason::Offline))).to_string(),
-            "reply_refused" => polling::refusal_reply(&Refusal::CallEnded(Reason::Cancelled)).to_string(),
+            "reply_refused" => Refusal::CallEnded(Reason::Cancelled).to_json().to_string(),
             "call_declined" => item(&closed("8", Closing::Declined, Reason::Declined, CallType::Voice, 0)),
             "call_cancelled" => item(&closed("7", Closing::Cancelled, Reason::Cancelled, CallType::Voice, 0)),
             name => item(&notice(name).expect(name)),

@@ -37,7 +37,7 @@ impl Problem {
 }
 
 /// The body of every "no".
-fn respond(status: StatusCode, code: &str, sentence: &str, retry_after: Option<Duration>) -> HttpResponse {
+fn respond(status: StatusCode, body: serde_json::Value, retry_after: Option<Duration>) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     if let Some(after) = retry_after {
         // Whole seconds, rounded up: a client that waits less would be refused again.
@@ -47,7 +47,7 @@ fn respond(status: StatusCode, code: &str, sentence: &str, retry_after: Option<D
     if status == StatusCode::UNAUTHORIZED {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }
-    response.json(json!({ "success": false, "error": sentence, "code": code }))
+    response.json(body)
 }
 
 impl ResponseError for Problem {
@@ -56,7 +56,8 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        respond(self.status, self.code, &self.sentence, None)
+        let body = json!({ "success": false, "error": self.sentence, "code": self.code });
+        respond(self.status, body, None)
     }
 }
 
@@ -78,7 +79,7 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        respond(self.status_code(), self.code(), &self.to_string(), self.retry_after())
+        respond(self.status_code(), self.to_json(), self.retry_after())
     }
 }
 

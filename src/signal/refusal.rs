@@ -88,6 +88,15 @@ impl Refusal {
         }
     }
 
+    /// The body of every "no": `{success, error, code}`, and the reason where a call had ended.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut body = serde_json::json!({ "success": false, "error": self.to_string(), "code": self.code() });
+        if let (Self::CallEnded(reason), Some(fields)) = (self, body.as_object_mut()) {
+            fields.insert("reason".to_owned(), reason.as_str().into());
+        }
+        body
+    }
+
     /// When it makes sense to try again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -6,6 +6,7 @@
 #[macro_use]
 mod harness;
 
+mod architecture;
 mod browser;
 mod sockets;
 mod store_contract;

@@ -2,14 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::rest::call_id;
 use crate::harness::socket::connect_call;
 use crate::harness::{Rest, Service, Store};
 
 on_both!(
-    a_log_the_caller_posts_is_the_live_call_and_not_a_second_one,
-    a_log_cannot_be_talked_out_of_what_the_server_saw,
-    a_call_the_server_never_saw_may_be_reported,
     the_logs_of_a_conversation_read_right_for_both_sides,
     calls_are_listed_newest_first_in_pages,
     calls_are_filtered,
@@ -26,18 +22,6 @@ fn logs(body: &Value) -> &Vec<Value> {
     body["call_logs"].as_array().unwrap_or_else(|| panic!("no call_logs: {body}"))
 }
 
-/// A log as the seed's page posts it.
-fn log(conversation: u64) -> Value {
-    json!({
-        "conversation_id": conversation,
-        "caller_profile_id": 1,
-        "caller_profile_type": "student",
-        "call_type": "voice",
-        "status": "initiated",
-        "started_at": "2026-01-16T13:30:00Z",
-    })
-}
-
 /// One caller's missed calls to people who are not there, oldest first.
 async fn missed_calls(anna: &Rest, callees: &[&str]) -> Vec<i64> {
     anna.heartbeat().await;
@@ -46,48 +30,6 @@ async fn missed_calls(anna: &Rest, callees: &[&str]) -> Vec<i64> {
         made.push(anna.initiate(callee).await.1);
     }
     made
-}
-
-async fn a_log_the_caller_posts_is_the_live_call_and_not_a_second_one(store: Store) {
-    let service = Service::start(&store).await;
-    let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
-    anna.invite("2").await;
-    let call = call_id(&ben.expect("call_invitation").await);
-    let created = service.rest("1").post("/api/call-logs", log(123)).await.ok();
-    assert_eq!((&created["success"], &created["call_log_id"]), (&true.into(), &call.into()));
-    assert_eq!(store.open().await.count("call_logs", "").await, 1);
-}
-
-async fn a_log_cannot_be_talked_out_of_what_the_server_saw(store: Store) {
-    let service = Service::start(&store).await;
-    let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
-    let call = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
-    let rest = service.rest("1");
-    let path = format!("/api/call-logs/{call}");
-    rest.put(&path, json!({ "status": "answered", "answered_at": "2026-01-16T13:30:05Z" })).await.ok();
-    // A page that believes the call is over does not end it.
-    rest.put(&path, json!({ "status": "ended", "duration_seconds": 3600 })).await.ok();
-    assert_eq!(store.open().await.outcome(call).await.0, "answered");
-    anna.hang_up("2").await;
-    ben.expect("call_ended").await;
-    rest.put(&path, json!({ "status": "cancelled", "duration_seconds": 3600 })).await.ok();
-    let row = store.open().await.row(&["status", "duration_seconds"], "call_logs", &format!("WHERE id = {call}")).await;
-    assert_eq!(row[0], "ended");
-    assert!(row[1].parse::<i64>().is_ok_and(|seconds| seconds < 60), "{row:?}");
-    service.rest("3").put(&path, json!({ "status": "ended" })).await.refused(404);
-}
-
-async fn a_call_the_server_never_saw_may_be_reported(store: Store) {
-    let service = Service::start(&store).await;
-    let anna = service.rest("1");
-    let created = anna.post("/api/call-logs", log(55)).await.ok();
-    let id = created["call_log_id"].as_i64().unwrap_or_else(|| panic!("{created}"));
-    let end = json!({ "status": "ended", "ended_at": "2026-01-16T13:30:45Z", "duration_seconds": 45 });
-    anna.put(&format!("/api/call-logs/{id}"), end).await.ok();
-    let body = anna.get("/api/call-logs/55").await.ok();
-    assert_eq!(logs(&body).len(), 1, "{body}");
-    // It is the page's word, so it makes nobody busy.
-    assert_ne!(service.rest("2").status_of("1").await, "in_call");
 }
 
 async fn the_logs_of_a_conversation_read_right_for_both_sides(store: Store) {

@@ -44,7 +44,7 @@ pub fn admit(
     if invite.callees.is_empty() {
         return Admission::Refuse(Refusal::NoRecipient);
     }
-    if invite.callees.contains(caller) {
+    if invite.callees.iter().any(|callee| callee.user == *caller) {
         return Admission::Refuse(Refusal::SelfCall);
     }
     if invite.callees.len() + 1 > max_participants {
@@ -54,10 +54,10 @@ pub fn admit(
     let own = engaged.caller == caller;
     let one_to_one = invite.callees.len() == 1 && engaged.callees.len() == 1;
     let same_pair = if own {
-        engaged.callees.iter().all(|callee| invite.callees.contains(callee))
-            && invite.callees.iter().all(|callee| engaged.callees.contains(callee))
+        engaged.callees.iter().all(|callee| invite.callees.iter().any(|party| party.user == *callee))
+            && invite.callees.iter().all(|party| engaged.callees.contains(&party.user))
     } else {
-        one_to_one && engaged.callees[0] == *caller && *engaged.caller == invite.callees[0]
+        one_to_one && engaged.callees[0] == *caller && *engaged.caller == invite.callees[0].user
     };
     match (engaged.phase, same_pair) {
         (Phase::Initiated | Phase::Ringing, true) if own => Admission::Redial(engaged.call),

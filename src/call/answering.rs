@@ -1,7 +1,7 @@
 //! Joining, refusing and leaving: everything that changes who takes part.
 
 use crate::ids::{DeviceId, UserId};
-use crate::signal::{Closing, DescriptionKind, Extra, Notice, Payload, Phase, Reason, Refusal};
+use crate::signal::{Closing, DescriptionKind, Extra, Notice, Party, Payload, Phase, Reason, Refusal};
 
 use super::event::Effect;
 use super::leg::{LegState, News, Standing};
@@ -101,7 +101,7 @@ impl Call {
 
     /// From now on the participant takes part with this device; its others are closed.
     fn settle_device(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
-        self.legs[leg].device = Some(device.clone());
+        self.legs[leg].take_part_with(device.clone());
         if self.legs[leg].role == Role::Callee {
             self.close_devices(leg, Some(device), Closing::AnsweredElsewhere, Reason::Completed, out);
             if let Some(device) = self.legs[leg].find(device) {
@@ -259,7 +259,7 @@ impl Call {
         if let Some(device) = device {
             let notice = Notice::Closed {
                 call: None,
-                peer: self.legs[0].user.clone(),
+                peer: self.legs[0].party(),
                 closing: Closing::Declined,
                 reason: Some(Reason::Busy),
                 call_type: self.call_type,
@@ -274,11 +274,12 @@ impl Call {
     pub(super) fn bring_in(
         &mut self,
         by: &UserId,
-        user: UserId,
+        party: Party,
         standing: Standing,
         rules: &Rules,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
+        let user = party.user.clone();
         let inviter = self.leg_of(by)?;
         if !self.legs[inviter].state.is_in() {
             return Err(self.refusal_of_over(inviter));
@@ -297,7 +298,7 @@ impl Call {
             return Err(Refusal::TooManyParticipants(rules.max_participants));
         }
         self.group = true;
-        let mut leg = callee_leg(user.clone(), standing, self.latest, rules);
+        let mut leg = callee_leg(party, standing, self.latest, rules);
         leg.shares_offer = self.phase != Phase::Answered && self.offer.is_none();
         for other in &mut self.legs {
             other.described_to.retain(|described| *described != user);

@@ -219,6 +219,7 @@ impl Leg {
                 let device = &mut self.devices[index];
                 device.id = reach.device.clone();
                 device.capabilities = reach.capabilities;
+                device.profile = reach.profile.clone();
                 device.present = true;
             }
             None => self.devices.push(LegDevice::new(reach)),

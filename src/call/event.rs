@@ -2,7 +2,7 @@
 
 use crate::clock::{Moment, Timestamp};
 use crate::ids::{CallId, DeviceId, UserId};
-use crate::signal::{DescriptionKind, Extra, Invite, Notice, Payload};
+use crate::signal::{DescriptionKind, Extra, Invite, Notice, Party, Payload};
 
 use super::leg::{Reach, Standing};
 
@@ -20,7 +20,7 @@ pub struct Start {
     /// The caller's devices that are there.
     pub caller_devices: Vec<Reach>,
     /// Whom the invitation names, each with their standing at this instant.
-    pub callees: Vec<(UserId, Standing)>,
+    pub callees: Vec<(Party, Standing)>,
     /// The invitation.
     pub invite: Invite,
 }
@@ -106,7 +106,7 @@ pub enum Event {
         /// Who invites.
         by: UserId,
         /// Who is invited.
-        user: UserId,
+        user: Party,
         /// That user's standing at this instant.
         standing: Standing,
     },
@@ -158,6 +158,7 @@ pub enum Target {
 
 /// Something a call wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every effect is a notice; a box would be paid for each")]
 pub enum Effect {
     /// Write the call's record. What follows may be told only when it is committed.
     Record,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, UserId};
-use crate::signal::{Capabilities, Closing, Extra, Payload, Reason};
+use crate::signal::{Capabilities, Closing, Extra, Party, Payload, Profile, Reason};
 
 use super::record::Role;
 
@@ -17,6 +17,8 @@ pub struct Reach {
     pub device: DeviceId,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// The profile its user shows there.
+    pub profile: Option<Profile>,
 }
 
 /// How a callee stands at the instant of the invitation.
@@ -134,6 +136,8 @@ pub(super) enum News {
 pub(super) struct LegDevice {
     pub id: DeviceId,
     pub capabilities: Capabilities,
+    /// The profile its user shows there.
+    pub profile: Option<Profile>,
     /// Whether it is connected. Nobody is, right after a restart.
     pub present: bool,
     /// Whether it was shown the invitation, and so is owed exactly one closing message.
@@ -151,6 +155,7 @@ impl LegDevice {
         Self {
             id: reach.device.clone(),
             capabilities: reach.capabilities,
+            profile: reach.profile.clone(),
             present: true,
             alerted: false,
             offered: false,
@@ -171,6 +176,8 @@ pub(super) struct Gone {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     pub(super) user: UserId,
+    /// The profile it is addressed by, and shows, in this call.
+    pub(super) profile: Option<Profile>,
     pub(super) role: Role,
     pub(super) state: LegState,
     /// The device it takes part with, once that is known.
@@ -192,9 +199,10 @@ pub struct Leg {
 }
 
 impl Leg {
-    pub(super) fn new(user: UserId, role: Role, state: LegState, reaches: &[Reach], ring_until: Duration) -> Self {
+    pub(super) fn new(party: Party, role: Role, state: LegState, reaches: &[Reach], ring_until: Duration) -> Self {
         Self {
-            user,
+            user: party.user,
+            profile: party.profile,
             role,
             state,
             device: None,
@@ -208,6 +216,11 @@ impl Leg {
             shares_offer: true,
             described_to: Vec::new(),
         }
+    }
+
+    /// Who, as others are shown them.
+    pub(super) fn party(&self) -> Party {
+        Party { user: self.user.clone(), profile: self.profile.clone() }
     }
 
     /// Who.
@@ -228,6 +241,13 @@ impl Leg {
     /// The device it takes part with, once known.
     pub fn device(&self) -> Option<&DeviceId> {
         self.device.as_ref()
+    }
+
+    /// From now on it takes part with this device, and shows the profile used there.
+    pub(super) fn take_part_with(&mut self, device: DeviceId) {
+        let profile = self.devices.iter().find(|known| known.id == device).and_then(|known| known.profile.clone());
+        self.profile = profile.or(self.profile.take());
+        self.device = Some(device);
     }
 
     pub(super) fn find(&mut self, device: &DeviceId) -> Option<&mut LegDevice> {

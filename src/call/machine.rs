@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::ids::{CallId, ConversationId, UserId};
-use crate::signal::{CallType, Closing, Extra, Notice, Payload, Phase, Reason, Refusal};
+use crate::signal::{CallType, Closing, Extra, Notice, Party, Payload, Phase, Reason, Refusal};
 
 use super::event::{Effect, Event, Start, Target};
 use super::leg::{Absence, Leg, LegState, Standing};
@@ -96,19 +96,21 @@ impl Call {
     /// Starts a call that admission let through. It may be over at once: then its record says why.
     pub fn start(start: Start, now: Now, rules: &Rules) -> (Self, Vec<Effect>) {
         let Start { id, caller, caller_name, caller_device, caller_devices, callees, invite } = start;
-        let mut caller_leg = Leg::new(caller, Role::Caller, LegState::Joined, &caller_devices, Duration::ZERO);
+        let mut caller_leg = Leg::new(caller.into(), Role::Caller, LegState::Joined, &caller_devices, Duration::ZERO);
         caller_leg.joined_at = Some(Duration::ZERO);
-        caller_leg.device = caller_device;
+        if let Some(device) = caller_device {
+            caller_leg.take_part_with(device);
+        }
         if invite.offer.is_some() {
-            caller_leg.described_to = callees.iter().map(|(user, _)| user.clone()).collect();
+            caller_leg.described_to = callees.iter().map(|(party, _)| party.user.clone()).collect();
         }
         let mut legs = vec![caller_leg];
-        for (user, standing) in callees {
+        for (party, standing) in callees {
             // Named twice is invited once.
-            if legs.iter().any(|leg: &Leg| leg.user == user) {
+            if legs.iter().any(|leg: &Leg| leg.user == party.user) {
                 continue;
             }
-            legs.push(callee_leg(user, standing, Duration::ZERO, rules));
+            legs.push(callee_leg(party, standing, Duration::ZERO, rules));
         }
         let group = legs.len() > 2;
         let mut call = Self {
@@ -322,13 +324,13 @@ impl Call {
 }
 
 /// The leg of somebody invited `at` that time into the call.
-pub(super) fn callee_leg(user: UserId, standing: Standing, at: Duration, rules: &Rules) -> Leg {
+pub(super) fn callee_leg(party: Party, standing: Standing, at: Duration, rules: &Rules) -> Leg {
     let (state, reaches) = match standing {
         Standing::Free(reaches) => (LegState::Invited, reaches),
         Standing::Busy => (LegState::Missed(Absence::Busy), Vec::new()),
         Standing::Offline => (LegState::Missed(Absence::Offline), Vec::new()),
     };
-    let mut leg = Leg::new(user, Role::Callee, state, &reaches, at + rules.ring_timeout);
+    let mut leg = Leg::new(party, Role::Callee, state, &reaches, at + rules.ring_timeout);
     leg.left_at = leg.state.is_over().then_some(at);
     leg
 }

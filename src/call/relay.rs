@@ -34,8 +34,8 @@ impl Call {
         match (self.legs[from].role, kind) {
             // In a group an offer that names its receiver is for that one alone.
             (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
-                if device.is_some() && self.legs[0].device.is_none() {
-                    self.legs[0].device = device;
+                if let (Some(device), None) = (device, &self.legs[0].device) {
+                    self.legs[0].take_part_with(device);
                     Self::written(out);
                 }
                 if self.offer.as_ref() != Some(&description.0) {
@@ -73,6 +73,7 @@ impl Call {
         (payload, extra): (Payload, Extra),
         out: &mut Vec<Effect>,
     ) {
+        let sender_leg = from;
         let sender = self.legs[from].user.clone();
         let receiver = self.legs[to].user.clone();
         if self.legs[to].state.is_over() {
@@ -89,9 +90,10 @@ impl Call {
             self.note_described(from, receiver);
             return;
         }
-        let notice = Notice::Description { call: self.id, from: sender.clone(), kind, payload, extra };
+        let from = self.legs[from].party();
+        let notice = Notice::Description { about: self.about(), from, kind, payload, extra };
         self.tell_leg(to, &notice, out);
-        self.note_described(from, receiver);
+        self.note_described(sender_leg, receiver);
         self.empty_inbox(to, Some(&sender), out);
     }
 
@@ -121,7 +123,7 @@ impl Call {
             } else if !offered {
                 return Err(Refusal::TooManyCandidates);
             }
-            let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
+            let notice = Notice::Candidate { call: self.id, from: self.legs[from].party(), payload, extra };
             for device in &self.legs[to].devices {
                 if device.offered && device.present && device.closing.is_none() {
                     Self::tell(&self.legs[to].user, &device.id, notice.clone(), out);
@@ -131,7 +133,7 @@ impl Call {
         }
         let described = self.legs[from].described_to.contains(&self.legs[to].user);
         if described && self.legs[to].state == LegState::Joined {
-            let notice = Notice::Candidate { call: self.id, from: user.clone(), payload, extra };
+            let notice = Notice::Candidate { call: self.id, from: self.legs[from].party(), payload, extra };
             self.tell_leg(to, &notice, out);
             Ok(())
         } else {
@@ -163,9 +165,11 @@ impl Call {
                     self.legs[to].inbox.push_back((from, held));
                     continue;
                 }
-                Held::Candidate(payload, extra) => Notice::Candidate { call: self.id, from, payload, extra },
+                Held::Candidate(payload, extra) => {
+                    Notice::Candidate { call: self.id, from: self.party_of(from), payload, extra }
+                }
                 Held::Description(kind, payload, extra) => {
-                    Notice::Description { call: self.id, from, kind, payload, extra }
+                    Notice::Description { about: self.about(), from: self.party_of(from), kind, payload, extra }
                 }
                 Held::News(news) => self.news_notice(to, from, news),
             };
@@ -237,11 +241,7 @@ impl Call {
         }
         let in_invitation = known_capabilities.offer_in_invitation;
         let incoming = Incoming {
-            call: self.id,
-            from: self.legs[0].user.clone(),
-            name: self.caller_name.clone(),
-            call_type: self.call_type,
-            conversation: self.conversation.clone(),
+            about: self.about(),
             offer: offer.clone().filter(|_| in_invitation),
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             extra: self.extra.clone(),
@@ -297,11 +297,11 @@ impl Call {
 
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         let Some(payload) = self.offer_for(leg) else { return };
-        let (call, from) = (self.id, self.legs[0].user.clone());
+        let (about, from) = (self.about(), self.legs[0].party());
         let extra = Extra::new();
         let Some(known) = self.legs[leg].find(device).filter(|known| known.present) else { return };
         known.offered = true;
-        let notice = Notice::Description { call, from, kind: DescriptionKind::Offer, payload, extra };
+        let notice = Notice::Description { about, from, kind: DescriptionKind::Offer, payload, extra };
         Self::tell(&self.legs[leg].user, device, notice, out);
         self.send_early(leg, device, out);
     }
@@ -312,7 +312,7 @@ impl Call {
             return;
         }
         for (payload, extra) in leg.early.iter().cloned() {
-            let from = self.legs[0].user.clone();
+            let from = self.legs[0].party();
             Self::tell(&leg.user, device, Notice::Candidate { call: self.id, from, payload, extra }, out);
         }
     }

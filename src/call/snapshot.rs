@@ -1,8 +1,9 @@
 //! What of a call leaves it: the record that is written and the view its participants get.
 
 use crate::ids::UserId;
-use crate::signal::{CallView, Phase};
+use crate::signal::{About, CallView, Party, Phase};
 
+use super::leg::Leg;
 use super::machine::Call;
 use super::record::{LegRecord, Record, Role};
 
@@ -68,11 +69,27 @@ impl Call {
         }
     }
 
+    /// What messages may say of the call.
+    pub(super) fn about(&self) -> About {
+        About {
+            call: self.id,
+            caller: self.legs[0].party(),
+            caller_name: self.caller_name.clone(),
+            call_type: self.call_type,
+            conversation: self.conversation.clone(),
+        }
+    }
+
+    /// A participant, as others are shown them.
+    pub(super) fn party_of(&self, user: UserId) -> Party {
+        self.legs.iter().find(|leg| leg.user == user).map_or_else(|| user.into(), Leg::party)
+    }
+
     /// The other side, as this participant sees it: the caller for a callee, the (first) callee for the caller.
-    pub(super) fn peer_of(&self, leg: usize) -> UserId {
+    pub(super) fn peer_of(&self, leg: usize) -> Party {
         match self.legs[leg].role {
-            Role::Callee => self.legs[0].user.clone(),
-            Role::Caller => self.legs.get(1).unwrap_or(&self.legs[0]).user.clone(),
+            Role::Callee => self.legs[0].party(),
+            Role::Caller => self.legs.get(1).unwrap_or(&self.legs[0]).party(),
         }
     }
 }

@@ -13,7 +13,7 @@ mod tests;
 use serde_json::value::RawValue;
 
 use crate::ids::UserId;
-use crate::signal::{Addressee, Capabilities, Command, Notice, Payload, Refusal};
+use crate::signal::{Addressee, Capabilities, Command, Notice, Party, Payload, Profile, Refusal};
 use fields::{Fields, ObjectWriter};
 
 /// The longest `ref` a client may give a message, in bytes of JSON.
@@ -123,14 +123,16 @@ fn take_reference(fields: &mut Fields<'_>) -> Option<Payload> {
 /// Whom a message names: `to_user_id`, else `to_profile_type` with `to_profile_id`.
 ///
 /// A profile nobody has mapped to a user is a principal of its own, named `tutor_1`.
-fn take_recipient(fields: &mut Fields<'_>) -> Result<Option<UserId>, Refusal> {
+fn take_recipient(fields: &mut Fields<'_>) -> Result<Option<Party>, Refusal> {
     let user = fields.user("to_user_id")?;
     let (kind, id) = (fields.id_text("to_profile_type")?, fields.id_text("to_profile_id")?);
     match (user, kind, id) {
-        (Some(user), ..) => Ok(Some(user)),
+        (Some(user), ..) => Ok(Some(user.into())),
         (None, Some(kind), Some(id)) => {
-            let principal = UserId::parse(&format!("{kind}_{id}"));
-            principal.map(Some).map_err(|why| Refusal::Invalid(format!("to_profile_type and to_profile_id: {why}")))
+            let profile = Profile { kind, id };
+            let user = profile.key();
+            let user = user.map_err(|why| Refusal::Invalid(format!("to_profile_type and to_profile_id: {why}")))?;
+            Ok(Some(Party { user, profile: Some(profile) }))
         }
         (None, ..) => Ok(None),
     }
@@ -138,5 +140,5 @@ fn take_recipient(fields: &mut Fields<'_>) -> Result<Option<UserId>, Refusal> {
 
 /// Whom a message within a call is for, as far as it says.
 fn take_addressee(fields: &mut Fields<'_>) -> Result<Addressee, Refusal> {
-    Ok(Addressee { call: fields.call("call_id")?, user: take_recipient(fields)? })
+    Ok(Addressee { call: fields.call("call_id")?, user: take_recipient(fields)?.map(|party| party.user) })
 }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::fields::{Fields, ObjectWriter, payload_of};
 use super::users::take_call_type;
 use super::{Caps, is_servers_own};
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::signal::{
-    Addressee, CallView, Capabilities, Closing, Command, DescriptionKind, Extra, Invite, Notice, Payload, Phase,
-    Reason, Refusal,
+    Addressee, CallView, Capabilities, Closing, Command, DescriptionKind, Extra, Incoming, Invite, Notice, Party,
+    Payload, Phase, Reason, Refusal,
 };
 
 /// What a path under `/api/call/` asks for.
@@ -48,13 +48,11 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     body: String,
-    /// Whether a full mailbox may drop it. Only candidates: WebRTC survives without one of them.
-    pub expendable: bool,
 }
 
 impl Item {
     fn new(body: ObjectWriter) -> Self {
-        Self { body: body.finish(), expendable: false }
+        Self { body: body.finish() }
     }
 
     /// The item's JSON with its number.
@@ -99,7 +97,7 @@ impl Polling {
     fn initiate(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
         let callee = first_user(&mut fields, &["callee_id", "target_user_id", "to_user_id", "user_id"])?;
         Ok(Command::Invite(Invite {
-            callees: vec![callee.ok_or_else(|| Refusal::Invalid("callee_id is required".to_owned()))?],
+            callees: vec![callee.ok_or_else(|| Refusal::Invalid("callee_id is required".to_owned()))?.into()],
             call_type: take_call_type(&mut fields)?,
             conversation: fields.conversation("conversation_id")?,
             offer: fields.payload("offer", self.caps.max_sdp)?,
@@ -143,41 +141,34 @@ impl Polling {
         }
     }
 
-    /// Writes a notice as the items a poller fetches; none where this dialect does not tell that.
-    pub fn render(&self, notice: &Notice) -> Vec<Item> {
+    /// Writes a notice as the item a poller fetches; `None` where this dialect does not tell that.
+    ///
+    /// The offer is an item of its own: a device of this dialect gets it as a description.
+    pub fn render(&self, notice: &Notice) -> Option<Item> {
         let closing = |name: &str, call: Option<i64>, reason: Option<&str>| {
-            vec![Item::new(ObjectWriter::typed(name).value("call_id", call).value("reason", reason))]
+            Some(Item::new(ObjectWriter::typed(name).value("call_id", call).value("reason", reason)))
         };
         match notice {
-            Notice::Incoming(incoming) => {
-                let mut items = vec![Item::new(
-                    ObjectWriter::typed("incoming_call")
-                        .reserve("id")
-                        .value("call_id", incoming.call.get())
-                        .value("caller_id", incoming.from.to_json())
-                        .value("caller_name", incoming.name.as_deref())
-                        .text("call_type", incoming.call_type.as_str())
-                        .value("expires_in_ms", incoming.expires_in_ms)
-                        .extra(&incoming.extra),
-                )];
-                if let Some(offer) = &incoming.offer {
-                    let body = description(DescriptionKind::Offer, offer);
-                    items.push(signal_item(&incoming.from, incoming.call.get(), body));
-                }
-                items
-            }
+            Notice::Incoming(Incoming { about, expires_in_ms, extra, .. }) => Some(Item::new(
+                ObjectWriter::typed("incoming_call")
+                    .reserve("id")
+                    .value("call_id", about.call.get())
+                    .value("caller_id", about.caller.user.to_json())
+                    .value("caller_name", about.caller_name.as_deref())
+                    .text("call_type", about.call_type.as_str())
+                    .value("expires_in_ms", *expires_in_ms)
+                    .extra(extra),
+            )),
             Notice::Answered { call, .. } => closing("call_answered", Some(call.get()), None),
-            Notice::Description { call, from, kind, payload, extra: _ } => {
-                vec![signal_item(from, call.get(), description(*kind, payload))]
+            Notice::Description { about, from, kind, payload, extra: _ } => {
+                Some(signal_item(from, about.call, description(*kind, payload)))
             }
             Notice::Candidate { call, from, payload, extra } => {
-                let mut item = signal_item(from, call.get(), candidate(payload, extra));
-                item.expendable = true;
-                vec![item]
+                Some(signal_item(from, *call, candidate(payload, extra)))
             }
             Notice::Closed { call, closing: how, reason, .. } => {
                 let reason = reason.map(Reason::as_str);
-                let call = call.map(|call| call.get());
+                let call = call.map(CallId::get);
                 match how {
                     Closing::Declined => closing("call_declined", call, reason),
                     Closing::Cancelled => closing("call_cancelled", call, reason),
@@ -191,16 +182,16 @@ impl Polling {
             | Notice::PeerResumed { .. }
             | Notice::PeerJoined { .. }
             | Notice::PeerLeft { .. }
-            | Notice::Missed { .. } => Vec::new(),
+            | Notice::Missed { .. } => None,
         }
     }
 }
 
-fn signal_item(from: &UserId, call: i64, signal: ObjectWriter) -> Item {
+fn signal_item(from: &Party, call: CallId, signal: ObjectWriter) -> Item {
     Item::new(
         ObjectWriter::typed("signal")
-            .value("from_user_id", from.to_json())
-            .value("call_id", call)
+            .value("from_user_id", from.user.to_json())
+            .value("call_id", call.get())
             .object("signal", signal),
     )
 }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::ids::UserId;
 use crate::signal::{
-    Addressee, CallType, Capabilities, Closing, Command, DescriptionKind, Incoming, Invite, Notice, Payload, Refusal,
+    Addressee, CallType, Capabilities, Closing, Command, DescriptionKind, Incoming, Invite, Notice, Party, Payload,
+    Refusal,
 };
 
 /// The longest retry key, in characters.
@@ -64,13 +65,13 @@ impl Users {
     /// An invitation; with a `call_id` it is an offer within that call.
     fn invitation(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
         if let Some(call) = fields.call("call_id")? {
-            let user = take_recipient(&mut fields)?;
+            let user = take_recipient(&mut fields)?.map(|party| party.user);
             return self.offer(Addressee { call: Some(call), user }, fields);
         }
-        let mut callees: Vec<UserId> = take_recipient(&mut fields)?.into_iter().collect();
+        let mut callees: Vec<Party> = take_recipient(&mut fields)?.into_iter().collect();
         for user in fields.users("to_user_ids")? {
-            if !callees.contains(&user) {
-                callees.push(user);
+            if !callees.iter().any(|known| known.user == user) {
+                callees.push(user.into());
             }
         }
         if callees.is_empty() {
@@ -117,19 +118,19 @@ impl Dialect for Users {
     fn render(&self, notice: &Notice, _to: &UserId) -> Option<String> {
         let frame = match notice {
             Notice::Incoming(incoming) => invitation(incoming),
-            Notice::Description { call, from, kind, payload, extra } => {
+            Notice::Description { about, from, kind, payload, extra } => {
                 let (name, field) = match kind {
                     DescriptionKind::Offer => ("call_offer", "offer"),
                     DescriptionKind::Answer => ("call_answer", "answer"),
                 };
                 ObjectWriter::typed(name)
-                    .value("from_user_id", from.to_json())
+                    .value("from_user_id", from.user.to_json())
                     .payload(field, payload)
-                    .value("call_id", call.get())
+                    .value("call_id", about.call.get())
                     .extra(extra)
             }
             Notice::Candidate { call, from, payload, extra } => ObjectWriter::typed("ice_candidate")
-                .value("from_user_id", from.to_json())
+                .value("from_user_id", from.user.to_json())
                 .payload("candidate", payload)
                 .value("call_id", call.get())
                 .extra(extra),
@@ -143,7 +144,7 @@ impl Dialect for Users {
                     Closing::DeclinedElsewhere => ("call_ended", Some("declined_elsewhere")),
                 };
                 let mut frame = ObjectWriter::typed(name)
-                    .value("from_user_id", peer.to_json())
+                    .value("from_user_id", peer.user.to_json())
                     .text("call_type", call_type.as_str())
                     .value("reason", reason);
                 if name == "call_ended" {
@@ -168,16 +169,16 @@ impl Dialect for Users {
     }
 }
 
-fn invitation(incoming: &Incoming) -> ObjectWriter {
+fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> ObjectWriter {
     let mut frame = ObjectWriter::typed("call_invitation")
-        .value("from_user_id", incoming.from.to_json())
-        .value("from_name", incoming.name.as_deref())
-        .text("call_type", incoming.call_type.as_str())
-        .value("conversation_id", incoming.conversation.as_ref().map_or(Value::Null, |id| id.to_json()));
-    if let Some(offer) = &incoming.offer {
+        .value("from_user_id", about.caller.user.to_json())
+        .value("from_name", about.caller_name.as_deref())
+        .text("call_type", about.call_type.as_str())
+        .value("conversation_id", about.conversation.as_ref().map_or(Value::Null, |id| id.to_json()));
+    if let Some(offer) = offer {
         frame = frame.payload("offer", offer);
     }
-    frame.value("call_id", incoming.call.get()).value("expires_in_ms", incoming.expires_in_ms).extra(&incoming.extra)
+    frame.value("call_id", about.call.get()).value("expires_in_ms", *expires_in_ms).extra(extra)
 }
 
 fn missing(name: &str) -> Refusal {

@@ -111,10 +111,8 @@ pub async fn signals(
         Some(seconds) => mailbox.wait(query.after, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await,
         None => mailbox.read(query.after),
     };
-    let items: Vec<String> = letters
-        .iter()
-        .flat_map(|letter| edge.polling.render(&letter.notice).into_iter().map(|item| item.render(letter.id)))
-        .collect();
+    let items: Vec<String> =
+        letters.iter().filter_map(|letter| Some(edge.polling.render(&letter.notice)?.render(letter.id))).collect();
     // The items hold payloads exactly as they were sent, so they are joined as text.
     let body = format!("{{\"success\":true,\"signals\":[{}]}}", items.join(","));
     Ok(HttpResponse::Ok().content_type("application/json").body(body))

@@ -1,6 +1,7 @@
 use super::*;
 use std::time::Duration;
 
+use crate::call::Reach;
 use crate::clock::Moment;
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
 use crate::signal::Capabilities;
@@ -20,9 +21,12 @@ fn tracker() -> Tracker {
 fn open(tracker: &mut Tracker, who: &str, device: &str, now: Moment) -> (SessionId, Connected) {
     let session = SessionId::next();
     let device = DeviceId::parse(device).unwrap();
-    let capabilities = Capabilities { offer_in_invitation: true };
-    let connected = tracker.connect(&user(who), None, &device, session, capabilities, Pulse::at(now), now).unwrap();
+    let connected = tracker.connect(&user(who), None, reach(device), session, Pulse::at(now), now).unwrap();
     (session, connected)
+}
+
+fn reach(device: DeviceId) -> Reach {
+    Reach { device, capabilities: Capabilities { offer_in_invitation: true }, profile: None }
 }
 
 fn status(tracker: &Tracker, who: &str, now: Moment) -> Status {
@@ -130,15 +134,7 @@ fn a_user_may_have_ten_devices() {
         open(&mut tracker, "7", &format!("d{n}"), at(0.0));
     }
     let eleventh = DeviceId::parse("d10").unwrap();
-    let refused = tracker.connect(
-        &user("7"),
-        None,
-        &eleventh,
-        SessionId::next(),
-        Capabilities::default(),
-        Pulse::at(at(0.0)),
-        at(0.0),
-    );
+    let refused = tracker.connect(&user("7"), None, reach(eleventh), SessionId::next(), Pulse::at(at(0.0)), at(0.0));
     assert!(refused.is_err());
     open(&mut tracker, "7", "d3", at(1.0));
 }

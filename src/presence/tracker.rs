@@ -114,9 +114,8 @@ pub struct Lost {
 
 #[derive(Debug)]
 struct Device {
-    id: DeviceId,
+    reach: Reach,
     session: Option<SessionId>,
-    capabilities: Capabilities,
     pulse: Arc<Pulse>,
 }
 
@@ -157,25 +156,23 @@ impl Tracker {
     }
 
     /// A socket is open.
-    #[expect(clippy::too_many_arguments, reason = "one per field of the message it serves")]
     pub fn connect(
         &mut self,
         user: &UserId,
         name: Option<String>,
-        device: &DeviceId,
+        reach: Reach,
         session: SessionId,
-        capabilities: Capabilities,
         pulse: Arc<Pulse>,
         now: Moment,
     ) -> Result<Connected, Refusal> {
         let cap = self.patience.devices;
         let entry = self.entry(user, name);
-        let known = entry.devices.iter().position(|known| known.id == *device);
+        let known = entry.devices.iter().position(|known| known.reach.device == reach.device);
         let connected = entry.devices.iter().filter(|device| device.session.is_some()).count();
         if known.is_none() && connected >= cap {
             return Err(Refusal::Forbidden(format!("a user may have at most {cap} devices connected")));
         }
-        let fresh = Device { id: device.clone(), session: Some(session), capabilities, pulse };
+        let fresh = Device { reach, session: Some(session), pulse };
         let replaced = match known {
             Some(index) => std::mem::replace(&mut entry.devices[index], fresh).session,
             None => {
@@ -198,7 +195,7 @@ impl Tracker {
     ) -> bool {
         let linger = self.patience.linger;
         let Some(entry) = self.users.get_mut(user) else { return false };
-        let current = |known: &Device| known.id == *device && known.session == Some(session);
+        let current = |known: &Device| known.reach.device == *device && known.session == Some(session);
         let Some(index) = entry.devices.iter().position(current) else { return false };
         entry.drop_device(index);
         if !clean && entry.devices.is_empty() {
@@ -212,17 +209,13 @@ impl Tracker {
     pub fn beat(&mut self, user: &UserId, name: Option<String>, now: Moment) -> (Arc<Pulse>, bool) {
         let entry = self.entry(user, name);
         let http = DeviceId::http();
-        if let Some(device) = entry.devices.iter().find(|device| device.id == http) {
+        if let Some(device) = entry.devices.iter().find(|device| device.reach.device == http) {
             device.pulse.beat(now);
             return (Arc::clone(&device.pulse), false);
         }
         let pulse = Pulse::at(now);
-        entry.devices.push(Device {
-            id: http,
-            session: None,
-            capabilities: Capabilities::default(),
-            pulse: Arc::clone(&pulse),
-        });
+        let reach = Reach { device: http, capabilities: Capabilities::default(), profile: None };
+        entry.devices.push(Device { reach, session: None, pulse: Arc::clone(&pulse) });
         self.touched(user, now);
         (pulse, true)
     }
@@ -237,7 +230,7 @@ impl Tracker {
             Saying::Busy => entry.said_busy = true,
             Saying::Offline => {
                 let http = DeviceId::http();
-                if let Some(index) = entry.devices.iter().position(|device| device.id == http) {
+                if let Some(index) = entry.devices.iter().position(|device| device.reach.device == http) {
                     entry.drop_device(index);
                     lost = Some(Lost { user: user.clone(), device: http, since: now });
                 }
@@ -292,12 +285,7 @@ impl Tracker {
     /// The devices a call could reach at this instant, by their proofs of life alone: no linger.
     pub fn reaches(&self, user: &UserId, now: Moment) -> Vec<Reach> {
         let Some(entry) = self.users.get(user) else { return Vec::new() };
-        entry
-            .devices
-            .iter()
-            .filter(|device| self.is_fresh(device, now))
-            .map(|device| Reach { device: device.id.clone(), capabilities: device.capabilities })
-            .collect()
+        entry.devices.iter().filter(|device| self.is_fresh(device, now)).map(|device| device.reach.clone()).collect()
     }
 
     /// The public status at this instant.
@@ -350,7 +338,7 @@ impl Tracker {
         let silent = |device: &Device| device.session.is_none() && now - device.pulse.last().max(forgiven) > after;
         while let Some(index) = entry.devices.iter().position(silent) {
             let device = entry.drop_device(index);
-            lost.push(Lost { user: user.clone(), device: device.id, since: device.pulse.last() });
+            lost.push(Lost { user: user.clone(), device: device.reach.device, since: device.pulse.last() });
         }
         self.touched(user, now);
     }

@@ -5,7 +5,7 @@ use actix::prelude::*;
 use crate::call::admission::{Admission, admit};
 use crate::call::{Call, Event, Standing, Start};
 use crate::ids::{CallId, DeviceId, UserId};
-use crate::signal::{Addressee, Command, Refusal};
+use crate::signal::{Addressee, Command, Party, Refusal};
 
 use super::call_session::{CallSession, Consulted, HandBack, Happen, Query, Reconsider, Wanted};
 use super::messages::{Ask, Peer, Reply, ReplyTo};
@@ -114,10 +114,10 @@ impl CallRouter {
     }
 
     /// A call a callee is engaged in that has not been asked yet: the callee may have left it already.
-    fn to_consult(&self, callees: &[UserId], consulted: &[CallId]) -> Option<&Live> {
+    fn to_consult(&self, callees: &[Party], consulted: &[CallId]) -> Option<&Live> {
         callees
             .iter()
-            .filter_map(|user| self.tracker.engaged(user))
+            .filter_map(|party| self.tracker.engaged(&party.user))
             .filter(|engaged| !consulted.contains(&engaged.call))
             .find_map(|engaged| self.calls.get(&engaged.call))
     }
@@ -149,7 +149,7 @@ impl CallRouter {
             return reply.answer(Err(Refusal::Unavailable("a call number")));
         };
         self.next_call_id += 1;
-        let callees = invite.callees.iter().map(|user| (user.clone(), self.standing(user))).collect();
+        let callees = invite.callees.iter().map(|party| (party.clone(), self.standing(&party.user))).collect();
         let key = invite.idempotency_key.clone().map(|key| (peer.user.clone(), key));
         if let Some(key) = key.clone() {
             self.keys.insert(key, id);

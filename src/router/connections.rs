@@ -40,7 +40,7 @@ impl CallRouter {
             let device = DeviceId::http();
             let outlet: Arc<dyn Outlet> = self.mailboxes.of(user);
             self.around.directory.insert(user, Handle { device: device.clone(), session: None, pulse, outlet });
-            self.device_back(user, &Reach { device, capabilities: Capabilities::default() });
+            self.device_back(user, &Reach { device, capabilities: Capabilities::default(), profile: None });
             self.publish();
         }
     }
@@ -55,17 +55,18 @@ impl Handler<Connect> for CallRouter {
 
     fn handle(&mut self, message: Connect, _: &mut Self::Context) -> Self::Result {
         let now = self.now().tick;
-        let Connect { user, name, device, session, capabilities, pulse, outlet } = message;
+        let Connect { user, name, device, session, capabilities, profile, pulse, outlet } = message;
         if self.draining {
             return Err(Refusal::Draining);
         }
-        self.tracker.connect(&user, name, &device, session, capabilities, Arc::clone(&pulse), now)?;
-        let handle = Handle { device: device.clone(), session: Some(session), pulse, outlet };
+        let reach = Reach { device: device.clone(), capabilities, profile };
+        self.tracker.connect(&user, name, reach.clone(), session, Arc::clone(&pulse), now)?;
+        let handle = Handle { device, session: Some(session), pulse, outlet };
         if let Some(replaced) = self.around.directory.insert(&user, handle) {
             // To its calls the device never went: the new socket takes over where the old one was.
             replaced.outlet.evict(Eviction::Replaced);
         }
-        self.device_back(&user, &Reach { device, capabilities });
+        self.device_back(&user, &reach);
         self.publish();
         Ok(())
     }

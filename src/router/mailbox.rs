@@ -165,7 +165,7 @@ mod tests {
     fn candidate(n: i64) -> Notice {
         Notice::Candidate {
             call: CallId::new(1).unwrap(),
-            from: UserId::parse("1").unwrap(),
+            from: UserId::parse("1").unwrap().into(),
             payload: Payload::from_json(&serde_json::json!(n)),
             extra: Extra::new(),
         }

@@ -12,7 +12,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
 pub use crate::presence::{Pulse, Saying};
 pub use crate::signal::Capabilities;
-use crate::signal::{CallView, Command, Notice, Refusal};
+use crate::signal::{CallView, Command, Notice, Profile, Refusal};
 
 /// Why a socket is closed by the core. The edge knows the code of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub struct Connect {
     pub session: SessionId,
     /// What its dialect can do.
     pub capabilities: Capabilities,
+    /// The profile its user shows there.
+    pub profile: Option<Profile>,
     /// Its proof of life, which the edge keeps beating.
     pub pulse: Arc<Pulse>,
     /// Where its notices go.

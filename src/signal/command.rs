@@ -1,13 +1,13 @@
 //! What a peer asks.
 
 use crate::ids::{CallId, ConversationId, UserId};
-use crate::signal::{CallType, DescriptionKind, Extra, Payload};
+use crate::signal::{CallType, DescriptionKind, Extra, Party, Payload};
 
 /// A request to ring somebody.
 #[derive(Debug, Clone)]
 pub struct Invite {
     /// Who is called. One for a 1:1 call.
-    pub callees: Vec<UserId>,
+    pub callees: Vec<Party>,
     /// Voice or video.
     pub call_type: CallType,
     /// The conversation the call belongs to, if the client named one.

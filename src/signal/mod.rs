@@ -6,12 +6,14 @@
 mod capabilities;
 mod command;
 mod notice;
+mod party;
 mod payload;
 mod refusal;
 
 pub use capabilities::Capabilities;
 pub use command::{Addressee, Command, Invite};
 pub use notice::{CallView, Closing, Incoming, Notice};
+pub use party::{About, Party, Profile};
 pub use payload::{Extra, Payload};
 pub use refusal::Refusal;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CallId, ConversationId, UserId};
-use crate::signal::{CallType, DescriptionKind, Extra, Payload, Phase, Reason};
+use crate::signal::{About, CallType, DescriptionKind, Extra, Party, Payload, Phase, Reason};
 
 /// How a device's part in a call closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,16 +24,8 @@ pub enum Closing {
 /// An invitation as it reaches a callee's device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
-    /// The call.
-    pub call: CallId,
-    /// Who calls.
-    pub from: UserId,
-    /// The caller's name, if known.
-    pub name: Option<String>,
-    /// Voice or video.
-    pub call_type: CallType,
-    /// The conversation it belongs to.
-    pub conversation: Option<ConversationId>,
+    /// The call and its caller.
+    pub about: About,
     /// The caller's offer, if it is there.
     pub offer: Option<Payload>,
     /// How long it still rings, in milliseconds.
@@ -66,9 +58,9 @@ pub enum Notice {
     /// An offer or an answer from another participant.
     Description {
         /// The call.
-        call: CallId,
+        about: About,
         /// Who sent it.
-        from: UserId,
+        from: Party,
         /// Offer or answer.
         kind: DescriptionKind,
         /// The description as sent.
@@ -81,7 +73,7 @@ pub enum Notice {
         /// The call.
         call: CallId,
         /// Who sent it.
-        from: UserId,
+        from: Party,
         /// The candidate as sent.
         payload: Payload,
         /// Fields passed through.
@@ -92,7 +84,7 @@ pub enum Notice {
         /// The call, absent where the attempt never became one.
         call: Option<CallId>,
         /// The other side.
-        peer: UserId,
+        peer: Party,
         /// How it closes for this device.
         closing: Closing,
         /// Why the call, or this device's part in it, ended.

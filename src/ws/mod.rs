@@ -202,7 +202,7 @@ fn begin(
     payload: web::Payload,
 ) {
     let Admitted { user, name, expires_at } = admitted;
-    let who = Identity { user: user.clone(), name, device, session: SessionId::next() };
+    let who = Identity { user: user.clone(), name, profile: None, device, session: SessionId::next() };
     let admission = edge.admission.clone();
     WsSession::open(Parts {
         outlet: SocketOutlet::new(who, edge.users.clone(), outbox, edge.router.clone(), edge.clock),

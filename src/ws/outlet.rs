@@ -13,7 +13,7 @@ use crate::clock::{Clock, Moment};
 use crate::dialect::Dialect;
 use crate::ids::{DeviceId, SessionId, UserId};
 use crate::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Route};
-use crate::signal::{Notice, Payload, Refusal};
+use crate::signal::{Notice, Payload, Profile, Refusal};
 
 /// The router, as far as sockets speak to it.
 ///
@@ -39,6 +39,8 @@ pub struct Identity {
     pub user: UserId,
     /// Their name from the token.
     pub name: Option<String>,
+    /// The profile they show there.
+    pub profile: Option<Profile>,
     /// Which device.
     pub device: DeviceId,
     /// Which socket.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::WsSession;
 use crate::router::messages::{Ask, Peer, ReplyTo, Route};
-use crate::signal::{Command, Notice, Payload, Refusal};
+use crate::signal::{Command, Notice, Party, Payload, Refusal};
 
 /// One message on the long way. Counted down when it is answered, or when the answer can no longer come.
 struct InFlight(Arc<AtomicUsize>);
@@ -61,7 +61,7 @@ impl WsSession {
         let Some(route) = self.outlet.route().filter(|route| fits(route)) else {
             return give_back(to, payload, extra);
         };
-        let from = self.outlet.who().user.clone();
+        let from = Party { user: self.outlet.who().user.clone(), profile: self.outlet.who().profile.clone() };
         let notice = Notice::Candidate { call: route.call, from, payload, extra };
         if route.outlet.deliver(&notice) {
             return None;

@@ -283,6 +283,7 @@ impl Actor for WsSession {
             user: who.user,
             name: who.name,
             device: who.device,
+            profile: who.profile,
             session: who.session,
             capabilities: self.outlet.dialect().capabilities(),
             pulse: self.pulse.clone(),

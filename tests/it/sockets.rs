@@ -70,8 +70,12 @@ impl Handler<Ask> for FakeRouter {
         }
         match ask.command {
             Command::Candidate { payload, extra, .. } => {
-                let notice =
-                    Notice::Candidate { call: CallId::new(1).unwrap(), from: ask.peer.user.clone(), payload, extra };
+                let notice = Notice::Candidate {
+                    call: CallId::new(1).unwrap(),
+                    from: ask.peer.user.clone().into(),
+                    payload,
+                    extra,
+                };
                 for (_, outlet) in heard.outlets.iter().filter(|(user, _)| *user != ask.peer.user) {
                     outlet.deliver(&notice);
                 }
@@ -250,7 +254,12 @@ async fn closed(client: &mut Client) -> CloseFrame {
 
 fn candidate(call: i64, text: &str) -> Notice {
     let payload = Payload::from_json(&Value::from(text));
-    Notice::Candidate { call: CallId::new(call).unwrap(), from: UserId::parse("9").unwrap(), payload, extra: vec![] }
+    Notice::Candidate {
+        call: CallId::new(call).unwrap(),
+        from: UserId::parse("9").unwrap().into(),
+        payload,
+        extra: vec![],
+    }
 }
 
 #[actix_web::test]

@@ -21,7 +21,7 @@ use super::*;
 use crate::clock::{Moment, Now};
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::signal::{
-    CallType, Capabilities, Closing, DescriptionKind, Extra, Invite, Notice, Payload, Phase, Reason, Refusal,
+    CallType, Capabilities, Closing, DescriptionKind, Extra, Invite, Notice, Party, Payload, Phase, Reason, Refusal,
 };
 
 fn user(word: &str) -> UserId {
@@ -38,7 +38,7 @@ fn device(word: &str) -> Option<DeviceId> {
 
 fn reach(word: &str) -> Reach {
     let capabilities = Capabilities { offer_in_invitation: word.as_bytes()[1] != b'h' };
-    Reach { device: device(word).unwrap(), capabilities }
+    Reach { device: device(word).unwrap(), capabilities, profile: None }
 }
 
 fn payload(text: &str) -> Payload {
@@ -46,20 +46,20 @@ fn payload(text: &str) -> Payload {
 }
 
 /// `b1 b2 c! d?` as callees with their standings.
-fn standings(words: &str) -> Vec<(UserId, Standing)> {
-    let mut callees: Vec<(UserId, Standing)> = Vec::new();
+fn standings(words: &str) -> Vec<(Party, Standing)> {
+    let mut callees: Vec<(Party, Standing)> = Vec::new();
     for word in words.split_whitespace() {
-        match (&word[1..], callees.iter_mut().find(|(known, _)| *known == user(word))) {
-            ("!", _) => callees.push((user(word), Standing::Busy)),
-            ("?", _) => callees.push((user(word), Standing::Offline)),
+        match (&word[1..], callees.iter_mut().find(|(known, _)| known.user == user(word))) {
+            ("!", _) => callees.push((user(word).into(), Standing::Busy)),
+            ("?", _) => callees.push((user(word).into(), Standing::Offline)),
             (_, Some((_, Standing::Free(reaches)))) => reaches.push(reach(word)),
-            (_, _) => callees.push((user(word), Standing::Free(vec![reach(word)]))),
+            (_, _) => callees.push((user(word).into(), Standing::Free(vec![reach(word)]))),
         }
     }
     callees
 }
 
-fn invite_of(callees: Vec<UserId>, offer: Option<Payload>) -> Invite {
+fn invite_of(callees: Vec<Party>, offer: Option<Payload>) -> Invite {
     Invite {
         callees,
         call_type: CallType::Video,

@@ -258,7 +258,7 @@ impl World {
         }
         let (user, device) = (owner(from), Some(self.slots[from].id.clone()));
         let offer = offer.then(|| payload(&format!("o{}", self.sent)));
-        let invite = Invite { glare, ..invite_of(callees, offer.clone()) };
+        let invite = Invite { glare, ..invite_of(callees.into_iter().map(Party::from).collect(), offer.clone()) };
         match self.admit(from, &invite) {
             Admission::Start => self.start(from, invite),
             Admission::Redial(call) => {
@@ -279,13 +279,13 @@ impl World {
         let caller = owner(from);
         let id = CallId::new(self.calls.len() as i64 + 1).unwrap();
         let one = invite.callees.len() == 1;
-        let callees: Vec<_> = invite.callees.iter().map(|user| (user.clone(), self.standing(user))).collect();
+        let callees: Vec<_> = invite.callees.iter().map(|party| (party.clone(), self.standing(&party.user))).collect();
         for (callee, standing) in &callees {
             if matches!(standing, Standing::Free(_)) {
-                self.tracker.reserve(callee, id, one.then(|| caller.clone()), self.now.tick);
+                self.tracker.reserve(&callee.user, id, one.then(|| caller.clone()), self.now.tick);
             }
         }
-        let with = one.then(|| callees[0].0.clone());
+        let with = one.then(|| callees[0].0.user.clone());
         self.tracker.reserve(&caller, id, with, self.now.tick);
         let start = Start {
             id,
@@ -324,7 +324,7 @@ impl World {
         if free {
             self.tracker.reserve(whom, call, None, self.now.tick);
         }
-        self.event(call, Event::Invite { by: owner(by), user: whom.clone(), standing }, None);
+        self.event(call, Event::Invite { by: owner(by), user: whom.clone().into(), standing }, None);
         let live = &self.calls[&call].call;
         if free && !live.legs().iter().any(|leg| leg.user() == whom && !leg.state().is_over()) {
             self.tracker.release(whom, call, self.now.tick);

@@ -116,8 +116,8 @@ impl World {
             _ => {}
         }
         if let Notice::Description { from, .. } | Notice::Candidate { from, .. } = notice {
-            assert!(from != who, "{who} got what they sent themselves");
-            assert!(self.state(id, from).is_some(), "from a stranger");
+            assert!(from.user != *who, "{who} got what they sent themselves");
+            assert!(self.state(id, &from.user).is_some(), "from a stranger");
         }
     }
 
@@ -137,11 +137,11 @@ impl World {
                 slot.heard.retain(|(call, _), _| *call != id);
             }
             Notice::Description { from, kind: DescriptionKind::Offer, .. } => {
-                slot.heard.remove(&(id, from.clone()));
+                slot.heard.remove(&(id, from.user.clone()));
             }
             Notice::Candidate { from, payload, .. } if !slot.cut => {
                 let number: u32 = payload.get().trim_matches('"').parse().unwrap();
-                let last = slot.heard.insert((id, from.clone()), number);
+                let last = slot.heard.insert((id, from.user.clone()), number);
                 assert!(last.is_none_or(|last| last < number), "{device} got candidate {number} after {last:?}");
             }
             _ => {}

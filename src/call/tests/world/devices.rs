@@ -15,16 +15,15 @@ impl World {
         let session = SessionId::next();
         let pulse = Pulse::at(self.now.tick);
         let capabilities = Capabilities { offer_in_invitation: slot % 3 != 2 };
-        let id = self.slots[slot].id.clone();
-        self.tracker.connect(&who, None, &id, session, capabilities, Arc::clone(&pulse), self.now.tick).unwrap();
+        let reach = Reach { device: self.slots[slot].id.clone(), capabilities, profile: None };
+        self.tracker.connect(&who, None, reach.clone(), session, Arc::clone(&pulse), self.now.tick).unwrap();
         let known = &mut self.slots[slot];
         (known.session, known.pulse, known.cut) = (Some(session), pulse, false);
         let owing = |live: &Live| !live.forgotten && live.call.owed_users().any(|owed| *owed == who);
         let mut calls: Vec<CallId> = self.calls.iter().filter(|(_, live)| owing(live)).map(|(id, _)| *id).collect();
         calls.extend(self.engaged(&who).filter(|call| !calls.contains(call)));
         for call in calls {
-            let reach = Reach { device: id.clone(), capabilities };
-            self.event(call, Event::DeviceBack { user: who.clone(), reach }, None);
+            self.event(call, Event::DeviceBack { user: who.clone(), reach: reach.clone() }, None);
         }
     }
 

@@ -128,11 +128,16 @@ impl Service {
     /// Serves until SIGTERM or SIGINT, then drains and stops.
     pub async fn run(self) -> std::io::Result<()> {
         let Self { server, shutdown, .. } = self;
-        actix_web::rt::spawn(async move {
+        let stopping = actix_web::rt::spawn(async move {
             asked_to_stop().await;
             shutdown.run().await;
         });
-        server.await
+        let served = server.await;
+        // The server is done before its taking down is: the database is closed last.
+        if served.is_ok() && stopping.await.is_err() {
+            log::error!("the shutdown did not complete; the next start settles what is missing");
+        }
+        served
     }
 }
 

@@ -166,9 +166,11 @@ impl Polling {
             Notice::Candidate { call, from, payload, extra } => {
                 Some(signal_item(from, *call, candidate(payload, extra)))
             }
-            Notice::Closed { call, closing: how, reason, .. } => {
+            // An attempt that never became a call: the reply to `initiate` told.
+            Notice::Closed { call: None, .. } => None,
+            Notice::Closed { call: Some(call), closing: how, reason, .. } => {
                 let reason = reason.map(Reason::as_str);
-                let call = call.map(CallId::get);
+                let call = Some(call.get());
                 match how {
                     Closing::Declined => closing("call_declined", call, reason),
                     Closing::Cancelled => closing("call_cancelled", call, reason),
@@ -261,10 +263,14 @@ pub fn history_word(reason: Option<Reason>, answered: bool) -> &'static str {
     }
 }
 
-/// The reply to `initiate`: `{success, status, call_id, message}`.
-pub fn initiate_reply(view: &CallView) -> Value {
-    let status = status_word(view);
+/// The reply to `initiate` for `caller`: `{success, status, call_id, message}`.
+///
+/// Where the person called was calling the caller, it is that call which comes back, and it is theirs.
+pub fn initiate_reply(view: &CallView, caller: &UserId) -> Value {
+    let theirs = view.caller != *caller && view.phase == Phase::Ringing;
+    let status = if theirs { "busy" } else { status_word(view) };
     let message = match status {
+        _ if theirs => "User is calling you",
         "ringing" => "Calling",
         "busy" => "User is unavailable",
         "offline" => "User is offline",

@@ -63,7 +63,7 @@ fn reads_as(command: &Command) -> Value {
     let to_user = |to: &Addressee| json!(to.user);
     match command {
         Command::Invite(invite) => json!({
-            "command": "invite", "callees": invite.callees, "call_type": invite.call_type.as_str(),
+            "command": "invite", "callees": invite.callees.iter().map(ToString::to_string).collect::<Vec<_>>(), "call_type": invite.call_type.as_str(),
             "conversation": invite.conversation, "payload": invite.offer.as_ref().map(raw), "name": invite.name,
             "glare": invite.glare, "extra": names(&invite.extra),
         }),
@@ -206,9 +206,11 @@ fn golden_messages_of_pollers_are_what_the_code_reads_and_writes() {
         let item =
             |notice: &Notice| polling().render(notice).unwrap().render(golden.doc["frame"]["id"].as_u64().unwrap());
         let written = match golden.name.as_str() {
-            "reply_ringing" => polling::initiate_reply(&view(Phase::Ringing, None)).to_string(),
-            "reply_busy" => polling::initiate_reply(&view(Phase::Ended, Some(Reason::Busy))).to_string(),
-            "reply_offline" => polling::initiate_reply(&view(Phase::Ended, Some(Reason::Offline))).to_string(),
+            "reply_ringing" => polling::initiate_reply(&view(Phase::Ringing, None), &user("7")).to_string(),
+            "reply_busy" => polling::initiate_reply(&view(Phase::Ended, Some(Reason::Busy)), &user("7")).to_string(),
+            "reply_offline" => {
+                polling::initiate_reply(&view(Phase::Ended, Some(Reason::Offline)), &user("7")).to_string()
+            }
             "reply_refused" => Refusal::CallEnded(Reason::Cancelled).to_json().to_string(),
             "call_declined" => item(&closed("8", Closing::Declined, Reason::Declined, CallType::Voice, 0)),
             "call_cancelled" => item(&closed("7", Closing::Cancelled, Reason::Cancelled, CallType::Voice, 0)),

@@ -21,7 +21,7 @@ use crate::store::queries::{self, Cursor, MissedCall};
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How many rows a list has at most.
-const MAX_ROWS: u64 = 500;
+const MAX_ROWS: u64 = queries::MAX_PAGE;
 
 /// `POST /api/call/{initiate,answer,reject,hangup,signal}`.
 pub async fn act(
@@ -34,6 +34,7 @@ pub async fn act(
     let action = Action::parse(&path).ok_or(Refusal::NotFound("path"))?;
     let mut command = edge.polling.parse(action, &body)?;
     let Caller(identity) = caller;
+    let user = identity.user.clone();
     if let Command::Invite(invite) = &mut command {
         if let Some(key) = retry_key(&request)? {
             invite.idempotency_key = Some(key);
@@ -42,18 +43,17 @@ pub async fn act(
             && let Some(known) = queries::find_by_key(&edge.store, &identity.user, key).await?
             && let Some(view) = known.ended_view()
         {
-            return Ok(HttpResponse::Ok().json(initiate_reply(&view)));
+            return Ok(HttpResponse::Ok().json(initiate_reply(&view, &user)));
         }
     }
     let named = addressed_call(&command);
-    let user = identity.user.clone();
     let peer = Peer { user: identity.user, name: identity.name, device: Some(DeviceId::http()) };
     let reply = match (ask(&edge, peer, command).await, named) {
         (Err(Refusal::NotFound("call")), Some(call)) => return Err(late(&edge, &user, call).await),
         (reply, _) => reply?,
     };
     let body = match reply {
-        Reply::Call(view) if action == Action::Initiate => initiate_reply(&view),
+        Reply::Call(view) if action == Action::Initiate => initiate_reply(&view, &user),
         Reply::Call(view) => call_reply(&view),
         Reply::Relayed => relayed_reply(),
     };

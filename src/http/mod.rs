@@ -55,8 +55,8 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let signal_body = body::BodyLimits::signal(settings);
     move |config| {
         config
-            .service(at("/healthz").route(web::get().to(ops::healthz)))
-            .service(at("/readyz").route(web::get().to(ops::readyz)))
+            .service(at("/healthz").route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)))
+            .service(at("/readyz").route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)))
             .service(at("/api/dev/token").route(web::post().to(auth::dev_token)))
             .service(at("/api/status/heartbeat").route(web::post().to(status::heartbeat)))
             .service(at("/api/status/update").route(web::post().to(status::update)))

@@ -2,6 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
+
+use super::refusal;
 use actix_web::web::{self, ServiceConfig};
 
 /// What a page may load and where it may connect: only here.
@@ -24,7 +26,12 @@ pub fn routes(config: &mut ServiceConfig) {
         ("/call.js", "text/javascript; charset=utf-8", file!("call.js")),
         ("/call.css", "text/css; charset=utf-8", file!("call.css")),
     ] {
-        config.service(web::resource(path).route(web::get().to(async move || page(kind, text))));
+        let resource = web::resource(path).default_service(web::to(refusal::no_such_method));
+        config.service(
+            resource
+                .route(web::get().to(async move || page(kind, text)))
+                .route(web::head().to(async move || page(kind, text))),
+        );
     }
 }
 

@@ -70,7 +70,7 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::CallerBusy | Self::Glare | Self::CallEnded(_) | Self::AnsweredElsewhere | Self::OutOfTurn(_) => {
+            Self::CallerBusy | Self::CallEnded(_) | Self::AnsweredElsewhere | Self::OutOfTurn(_) => {
                 StatusCode::CONFLICT
             }
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -55,6 +55,10 @@ pub(super) struct CallSession {
     timer: Option<SpawnHandle>,
     route: Option<[(UserId, DeviceId); 2]>,
     ending: bool,
+    /// Whom the router knows to be owed a closing message.
+    owed: Vec<UserId>,
+    /// Closing messages that did not arrive and are about to be owed.
+    undelivered: usize,
     dismissing: bool,
 }
 
@@ -99,8 +103,10 @@ pub(super) enum Progress {
     InCall(CallId, UserId),
     /// A participant is free.
     Released(CallId, UserId),
-    /// The call is over. These users' devices are owed a closing message.
-    Ended(CallView, Option<UserId>, Vec<UserId>),
+    /// The call is over, and who ended it.
+    Ended(CallView, Option<UserId>),
+    /// The call is over, and these users have a device that is owed a closing message.
+    Owing(CallId, Vec<UserId>),
     /// The call owes nobody anything any more and asks to be dismissed.
     Gone(CallId),
 }
@@ -144,12 +150,17 @@ impl CallSession {
             timer: None,
             route: None,
             ending: false,
+            owed: Vec::new(),
+            undelivered: 0,
             dismissing: false,
         }
     }
 
     fn happen(&mut self, event: Event, reply: Option<(ReplyTo, Wanted)>, ctx: &mut Context<Self>) {
         let now = self.around.clock.now();
+        if matches!(event, Event::Undelivered { .. }) {
+            self.undelivered -= 1;
+        }
         if matches!(event, Event::DeviceBack { .. }) {
             // It may be the same device on another socket: the way is laid anew.
             self.set_route(None);
@@ -195,10 +206,20 @@ impl CallSession {
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
-        if self.call.phase() == Phase::Ended && !self.ending {
+        if self.call.phase() == Phase::Ended {
+            self.tell_router_of_end();
+        }
+    }
+
+    fn tell_router_of_end(&mut self) {
+        if !self.ending {
             self.ending = true;
-            let owed = self.call.owed_users().cloned().collect();
-            self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned(), owed));
+            self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
+        }
+        let owed: Vec<UserId> = self.call.owed_users().cloned().collect();
+        if owed != self.owed {
+            self.owed.clone_from(&owed);
+            self.router.do_send(Progress::Owing(self.call.id(), owed));
         }
     }
 
@@ -249,7 +270,7 @@ impl CallSession {
             let Some(parcel) = self.outbox.pop_front() else { break };
             for item in parcel.items {
                 match item {
-                    Item::Tell(user, target, notice) => self.tell(user, target, &notice),
+                    Item::Tell(user, target, notice) => self.tell(user, target, &notice, ctx),
                     Item::Answer(reply, answer) => reply.answer(answer),
                 }
             }
@@ -260,16 +281,15 @@ impl CallSession {
         }
     }
 
-    fn tell(&mut self, user: UserId, target: Target, notice: &Notice) {
+    fn tell(&mut self, user: UserId, target: Target, notice: &Notice, ctx: &mut Context<Self>) {
         match target {
             Target::Device(device) => {
                 let outlet = self.around.directory.outlet(&user, &device);
                 let delivered = outlet.is_some_and(|outlet| outlet.deliver(notice));
                 if !delivered && matches!(notice, Notice::Closed { call: Some(_), .. }) {
-                    let now = self.around.clock.now();
-                    let event = Event::Undelivered { user, device };
-                    // It cannot be refused and leads to no effects: it only remembers.
-                    drop(self.call.apply(event, now, &self.around.rules));
+                    // By the mailbox, as the outbox is being emptied.
+                    self.undelivered += 1;
+                    ctx.notify(Happen { event: Event::Undelivered { user, device }, reply: None });
                 }
             }
             Target::Everyone => {
@@ -315,7 +335,7 @@ impl CallSession {
     }
 
     fn stop_if_done(&mut self, ctx: &mut Context<Self>) {
-        if self.call.phase() != Phase::Ended {
+        if self.call.phase() != Phase::Ended || self.undelivered > 0 {
             return;
         }
         if !self.call.owes_a_closing() {

@@ -200,18 +200,23 @@ impl Handler<Progress> for CallRouter {
         match progress {
             Progress::InCall(call, user) => self.tracker.in_call(&user, call, now),
             Progress::Released(call, user) => self.tracker.release(&user, call, now),
-            Progress::Ended(view, ended_by, owed) => {
+            Progress::Ended(view, ended_by) => {
                 let call = view.id;
                 let live = self.calls.get_mut(&call);
                 let key = live.and_then(|live| {
                     live.ended = true;
                     live.key.take()
                 });
-                for user in owed {
-                    self.owing.entry(user).or_default().push(call);
-                }
                 if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
                     self.keys.remove(&forgotten);
+                }
+            }
+            Progress::Owing(call, users) => {
+                for user in users {
+                    let owing = self.owing.entry(user).or_default();
+                    if !owing.contains(&call) {
+                        owing.push(call);
+                    }
                 }
             }
             Progress::Gone(call) => {

@@ -37,9 +37,6 @@ pub enum Refusal {
     /// The caller is engaged in another call.
     #[error("you are in another call")]
     CallerBusy,
-    /// The callee calls the caller right now; the caller got that invitation instead.
-    #[error("the person you call is calling you")]
-    Glare,
     /// The call is over.
     #[error("the call has ended ({})", .0.as_str())]
     CallEnded(Reason),
@@ -77,7 +74,6 @@ impl Refusal {
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::CallerBusy => "caller_busy",
-            Self::Glare => "glare",
             Self::CallEnded(_) => "call_ended",
             Self::AnsweredElsewhere => "answered_elsewhere",
             Self::OutOfTurn(_) => "out_of_turn",
@@ -113,7 +109,6 @@ impl Refusal {
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::CallerBusy
-            | Self::Glare
             | Self::CallEnded(_)
             | Self::AnsweredElsewhere
             | Self::OutOfTurn(_)

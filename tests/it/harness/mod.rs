@@ -2,6 +2,7 @@
 //! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
 
 pub mod db;
+pub mod phone;
 pub mod rest;
 pub mod service;
 pub mod socket;

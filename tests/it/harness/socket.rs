@@ -35,6 +35,12 @@ impl Dial {
         self
     }
 
+    /// As that user, where the path names nobody; believed in dev mode.
+    pub fn user(mut self, user: &str) -> Self {
+        self.query.push(("user_id", user.to_owned()));
+        self
+    }
+
     /// With a token in the query, as browsers may.
     pub fn token(mut self, token: &str) -> Self {
         self.query.push(("token", token.to_owned()));
@@ -97,9 +103,14 @@ pub struct Socket {
 impl Socket {
     /// Begins to open the socket of a user: `/ws/{user}`.
     pub fn dial(service: &Service, user: &str) -> Dial {
+        Self::dial_path(service, &format!("/ws/{user}"), user)
+    }
+
+    /// Begins to open a socket of another kind for a user.
+    pub fn dial_path(service: &Service, path: &str, user: &str) -> Dial {
         Dial {
             address: service.address().to_owned(),
-            path: format!("/ws/{user}"),
+            path: path.to_owned(),
             query: Vec::new(),
             headers: Vec::new(),
             who: format!("user {user}"),

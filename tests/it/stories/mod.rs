@@ -12,3 +12,4 @@ mod polling;
 mod reconnect;
 mod records;
 mod restart;
+mod startup;

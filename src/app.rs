@@ -35,6 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long sockets get to say goodbye before the listener is stopped for good.
 const GOODBYE: Duration = Duration::from_millis(500);
 
+/// Connections a worker takes beyond the ceiling of sockets: requests are served, and one socket too many is
+/// refused, also when all sockets are taken. Without it they would wait unheard in the backlog.
+const REQUEST_ROOM: usize = 64;
+
 /// How many connections may wait to be taken.
 const BACKLOG: i32 = 2048;
 
@@ -122,7 +126,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     .on_connect(ws::on_connect)
     .disable_signals()
     .shutdown_timeout(5)
-    .max_connections(settings.limits.max_connections)
+    .max_connections(settings.limits.max_connections.saturating_add(REQUEST_ROOM))
     .listen(listener)
     .map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let address = server.addrs().first().copied().unwrap_or(bind);

@@ -8,6 +8,7 @@ mod crash;
 mod cross;
 mod devices;
 mod glare;
+mod limits;
 mod polling;
 mod reconnect;
 mod records;

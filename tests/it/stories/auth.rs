@@ -1,8 +1,8 @@
 //! Who is who in jwt mode, with tokens as an operator makes them.
 
-use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
+use switchboard::clock::Clock;
 
 use crate::harness::rest::call_id;
 use crate::harness::socket::{Dial, description, invitation};
@@ -34,8 +34,13 @@ fn forge(claims: &serde_json::Value, secret: &str) -> String {
     jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes())).expect("a token")
 }
 
+/// Seconds since 1970.
+fn now() -> i64 {
+    Clock::new().now().wall.timestamp()
+}
+
 fn expired(user: &str) -> String {
-    forge(&json!({ "sub": user, "exp": Utc::now().timestamp() - 60 }), SECRET)
+    forge(&json!({ "sub": user, "exp": now() - 60 }), SECRET)
 }
 
 async fn closed_with(dial: Dial, code: u16) {
@@ -84,7 +89,7 @@ async fn a_path_is_open_to_its_own_user_only(store: Store) {
 
 async fn a_token_that_does_not_hold_is_told_apart_from_one_that_is_not_yours(store: Store) {
     let service = jwt(&store).await;
-    let later = Utc::now().timestamp() + 600;
+    let later = now() + 600;
     let good = service.token(&["--user", "7"]).await;
     let unsigned = format!("{}.", good.rsplit_once('.').expect("three parts").0);
     let bad = [
@@ -204,7 +209,7 @@ async fn a_private_key_elsewhere_signs_and_a_public_key_here_checks(store: Store
     let public = format!("{keys}/eddsa.public.pem");
     let settings = [("AUTH__MODE", "jwt"), ("AUTH__ALGORITHM", "EdDSA"), ("AUTH__PUBLIC_KEY_FILE", public.as_str())];
     let service = Service::with(&store, &settings).await;
-    let claims = json!({ "sub": 7, "exp": Utc::now().timestamp() + 600 });
+    let claims = json!({ "sub": 7, "exp": now() + 600 });
     let pem = std::fs::read(format!("{keys}/eddsa.private.pem")).expect("the private key");
     let key = EncodingKey::from_ed_pem(&pem).expect("a key");
     let good = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &key).expect("a token");

@@ -21,8 +21,11 @@ on_both!(
 
 const LONG: &str = "0123456789abcdef0123456789abcdef";
 
+/// Environment, flags, and what the refusal says.
+type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static [&'static str]);
+
 async fn an_unsafe_start_is_refused_with_what_to_set(store: Store) {
-    let cases: [(&[(&str, &str)], &[&str], &[&str]); 7] = [
+    let cases: [Case; 7] = [
         (&[], &["--bind", "0.0.0.0:0"], &["SWITCHBOARD__AUTH__MODE=jwt", "SWITCHBOARD__AUTH__JWT_SECRET", "127.0.0.1"]),
         (
             &[("SWITCHBOARD__AUTH__MODE", "jwt"), ("SWITCHBOARD__AUTH__JWT_SECRET", "too short")],

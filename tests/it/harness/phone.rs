@@ -81,7 +81,7 @@ impl Phone {
 
     /// Where a page of channels hears of calls: its notification socket.
     fn bell(&mut self) -> &mut Socket {
-        if self.notifications.is_some() { self.notifications.as_mut().unwrap() } else { self.socket() }
+        self.notifications.as_mut().or(self.socket.as_mut()).expect("this client has a socket")
     }
 
     fn is_channels(&self) -> bool {

@@ -53,6 +53,12 @@ impl Dial {
         self
     }
 
+    /// With a header, for example `Cookie`.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     /// From a page of that origin.
     pub fn origin(mut self, origin: &str) -> Self {
         self.headers.push(("Origin", origin.to_owned()));
@@ -72,8 +78,17 @@ impl Dial {
         let stream = TcpStream::connect(address).await.map_err(|_| 0_u16)?;
         stream.set_nodelay(true).expect("TCP_NODELAY");
         match client_async(request, stream).await {
-            Ok((socket, _)) => {
-                Ok(Socket { socket, kept: Vec::new(), heard: BTreeSet::new(), closed: None, who: self.who })
+            Ok((socket, answer)) => {
+                let selected = answer.headers().get("Sec-WebSocket-Protocol");
+                Ok(Socket {
+                    socket,
+                    selected: selected.map(|value| value.to_str().expect("text").to_owned()),
+                    kept: Vec::new(),
+                    heard: BTreeSet::new(),
+                    closed: None,
+                    reason: String::new(),
+                    who: self.who,
+                })
             }
             Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(_) => Err(0),
@@ -94,9 +109,11 @@ impl Dial {
 /// An open socket.
 pub struct Socket {
     socket: WebSocketStream<TcpStream>,
+    selected: Option<String>,
     kept: Vec<Value>,
     heard: BTreeSet<i64>,
     closed: Option<u16>,
+    reason: String,
     who: String,
 }
 
@@ -115,6 +132,16 @@ impl Socket {
             headers: Vec::new(),
             who: format!("user {user}"),
         }
+    }
+
+    /// The subprotocol the service selected.
+    pub fn selected(&self) -> Option<&str> {
+        self.selected.as_deref()
+    }
+
+    /// What the service said when it closed the socket.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Sends a message.
@@ -284,6 +311,7 @@ impl Socket {
                 true
             }
             Message::Close(frame) => {
+                self.reason = frame.as_ref().map(|frame| frame.reason.to_string()).unwrap_or_default();
                 self.closed = Some(frame.map_or(1005, |frame| u16::from(frame.code)));
                 false
             }

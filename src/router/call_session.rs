@@ -49,6 +49,8 @@ pub(super) struct CallSession {
     router: Addr<CallRouter>,
     outbox: VecDeque<Parcel>,
     writes: u64,
+    /// The highest write that was answered.
+    settled: u64,
     /// Whether the record of the call exists. Until it does, a failed write means there is no call.
     opened: bool,
     first: Option<(Vec<Effect>, Option<ReplyTo>)>,
@@ -139,6 +141,7 @@ impl CallSession {
             router,
             outbox: VecDeque::new(),
             writes: 0,
+            settled: 0,
             opened,
             first: None,
             timer: None,
@@ -195,7 +198,13 @@ impl CallSession {
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
-        if self.call.phase() == Phase::Ended && !self.ending {
+        self.announce_end();
+    }
+
+    /// Lets the router remember the call as one that ended. Not before its record exists: until then it may
+    /// turn out that there never was such a call, and its retry key must be free again.
+    fn announce_end(&mut self) {
+        if self.call.phase() == Phase::Ended && self.opened && !self.ending {
             self.ending = true;
             let owed = self.call.owed_users().cloned().collect();
             self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned(), owed));
@@ -220,13 +229,21 @@ impl CallSession {
             self.never_was();
             return;
         }
+        // What was settled is not always heard of in the order it was written.
+        self.settled = self.settled.max(number);
+        if !opening && !self.opened && result.is_err() {
+            // That the call was opened, or never was, is heard next; this says neither.
+            return;
+        }
         self.opened = true;
         // A later state that was not written in time is kept by the ledger; the call goes on.
         for parcel in &mut self.outbox {
-            if parcel.write.is_some_and(|write| write <= number) {
+            if parcel.write.is_some_and(|write| write <= self.settled) {
                 parcel.write = None;
             }
         }
+        // First, as emptying the outbox may be the last thing the call does.
+        self.announce_end();
         self.empty_outbox(ctx);
     }
 

@@ -2,11 +2,13 @@
 //! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
 
 pub mod db;
+pub mod outage;
 pub mod rest;
 pub mod service;
 pub mod socket;
 
 pub use db::Store;
+pub use outage::Outage;
 pub use rest::Rest;
 pub use service::Service;
 pub use socket::Socket;

@@ -46,13 +46,8 @@ impl CallRouter {
             }
             Command::Candidate { to, payload, extra } => {
                 let other = to.user.clone();
-                let event = |peer: Peer| Event::Candidate {
-                    user: peer.user,
-                    device: peer.device,
-                    to: other,
-                    payload,
-                    extra,
-                };
+                let event =
+                    |peer: Peer| Event::Candidate { user: peer.user, device: peer.device, to: other, payload, extra };
                 self.pass_on(peer, &to, reply, Wanted::Relayed, event);
             }
         }

@@ -37,13 +37,13 @@ impl WsSession {
         let reply = ReplyTo::new(move |answer| {
             let late = |refusal: &Refusal| {
                 closing
-                && matches!(
-                    refusal,
-                    Refusal::CallEnded(_)
-                        | Refusal::NotFound(_)
-                        | Refusal::OutOfTurn(_)
-                        | Refusal::AnsweredElsewhere
-                )
+                    && matches!(
+                        refusal,
+                        Refusal::CallEnded(_)
+                            | Refusal::NotFound(_)
+                            | Refusal::OutOfTurn(_)
+                            | Refusal::AnsweredElsewhere
+                    )
             };
             if let Err(refusal) = answer
                 && !late(&refusal)

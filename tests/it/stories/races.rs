@@ -141,10 +141,8 @@ async fn who_hangs_up_may_call_again_at_once(store: Store) {
         anna.without("error").await;
     }
     anna.hang_up("2").await;
-    eventually("nothing is live", async || {
-        (store.open().await.count("call_logs", LIVE).await == 0).then_some(())
-    })
-    .await;
+    eventually("nothing is live", async || (store.open().await.count("call_logs", LIVE).await == 0).then_some(()))
+        .await;
 }
 
 async fn who_hangs_up_may_be_called_by_another_at_once(store: Store) {

@@ -82,7 +82,8 @@ async fn a_stranger_gets_nothing_out_of_a_calls_number(store: Store) {
             connect_call((&mut mallory, "66"), (&mut dan, "67")).await;
         }
         for (to, number) in [(Some(1), Some(call)), (None, Some(call)), (Some(1), None), (Some(2), Some(call + 1000))] {
-            for kind in ["call_answer", "ice_candidate", "call_offer", "call_declined", "call_cancelled", "call_ended"] {
+            for kind in ["call_answer", "ice_candidate", "call_offer", "call_declined", "call_cancelled", "call_ended"]
+            {
                 let mut message = json!({ "type": kind, "ref": 7, "candidate": candidate(1),
                     "answer": description("answer"), "offer": description("offer") });
                 if let Some(to) = to {
@@ -108,7 +109,8 @@ async fn a_stranger_gets_nothing_out_of_a_calls_number(store: Store) {
     anna.candidate("2", 1).await;
     ben.expect("ice_candidate").await;
     // Within his own call he cannot reach others by naming them.
-    let own = json!({ "type": "ice_candidate", "to_user_id": 1, "call_id": call + 1, "candidate": candidate(1), "ref": 9 });
+    let own =
+        json!({ "type": "ice_candidate", "to_user_id": 1, "call_id": call + 1, "candidate": candidate(1), "ref": 9 });
     mallory.send(own).await;
     assert_eq!(mallory.expect("error").await["code"], "not_found");
     anna.quiet().await;
@@ -125,7 +127,10 @@ async fn a_stranger_reads_and_changes_nothing_by_rest(store: Store) {
             ("reject", json!({ "call_id": call })),
             ("hangup", json!({ "call_id": call })),
             ("signal", json!({ "call_id": call, "target_user_id": 1, "signal": description("offer") })),
-            ("signal", json!({ "target_user_id": 1, "signal": { "type": "ice_candidate", "candidate": candidate(1) } })),
+            (
+                "signal",
+                json!({ "target_user_id": 1, "signal": { "type": "ice_candidate", "candidate": candidate(1) } }),
+            ),
         ]
     };
     let probe = async |mallory: &Rest, call: i64| {

@@ -73,6 +73,8 @@ pub struct CallRouter {
     loaded: Vec<(Call, Vec<(UserId, Timestamp)>)>,
     next_call_id: i64,
     draining: bool,
+    /// Every socket was told to go: none is let in any more.
+    closed: bool,
 }
 
 impl CallRouter {
@@ -96,6 +98,7 @@ impl CallRouter {
             loaded,
             next_call_id: settings.next_call_id,
             draining: false,
+            closed: false,
             settings,
         }
     }
@@ -251,6 +254,7 @@ impl Handler<Measure> for CallRouter {
 impl Handler<CloseAll> for CallRouter {
     type Result = ();
     fn handle(&mut self, _: CloseAll, _: &mut Self::Context) {
+        self.closed = true;
         for outlet in self.around.directory.all_sockets() {
             outlet.evict(Eviction::Draining);
         }

@@ -2,12 +2,14 @@
 //! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
 
 pub mod db;
+pub mod outage;
 pub mod phone;
 pub mod rest;
 pub mod service;
 pub mod socket;
 
 pub use db::Store;
+pub use outage::Outage;
 pub use rest::Rest;
 pub use service::{Service, run};
 pub use socket::Socket;

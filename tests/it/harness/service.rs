@@ -98,9 +98,19 @@ impl Service {
 
     /// SIGTERM: please finish.
     pub async fn terminate(&self) {
-        let pid = self.child.id().expect("the service runs").to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
-        assert!(status.success(), "kill -TERM {pid}: {status}");
+        self.signal("-TERM").await;
+    }
+
+    /// Any signal: `-STOP`, `-CONT`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().await.expect("kill");
+        assert!(status.success(), "kill {signal} {pid}: {status}");
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the service runs")
     }
 
     /// Waits until it exits by itself.

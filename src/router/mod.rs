@@ -189,7 +189,8 @@ impl Actor for CallRouter {
         for (call, seen) in std::mem::take(&mut self.loaded) {
             self.take_up(call, seen, ctx);
         }
-        self.publish();
+        // The first look, which also publishes: a stall is noticed by the time since the last one.
+        self.sweep();
         ctx.run_interval(self.settings.patience.sweep_every, |router, _| router.sweep());
         ctx.run_interval(self.settings.flush_every, |router, _| router.tidy());
     }

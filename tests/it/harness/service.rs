@@ -89,11 +89,6 @@ impl Service {
         self.child.id().expect("the service runs")
     }
 
-    /// Everything it has logged so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.store.file("stderr.log")).unwrap_or_default()
-    }
-
     /// Waits until it exits by itself.
     pub async fn exited(&mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE * 2, self.child.wait())

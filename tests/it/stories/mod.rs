@@ -8,6 +8,7 @@ mod cross;
 mod devices;
 mod drain;
 mod glare;
+mod kills;
 mod outages;
 mod polling;
 mod polling_limits;

@@ -179,6 +179,13 @@ impl CallSession {
         reply: Option<(ReplyTo, Result<Reply, Refusal>)>,
         ctx: &mut Context<Self>,
     ) {
+        if self.dismissing && !self.opened {
+            // It never was, and what still comes in must not bring it to life.
+            if let Some((to, _)) = reply {
+                to.answer(Err(Refusal::Unavailable("the call record")));
+            }
+            return;
+        }
         let mut items = Vec::new();
         let mut record = false;
         let id = self.call.id();
@@ -198,13 +205,13 @@ impl CallSession {
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
-        self.announce_end();
     }
 
-    /// Lets the router remember the call as one that ended. Not before its record exists: until then it may
-    /// turn out that there never was such a call, and its retry key must be free again.
+    /// Lets the router remember the call as one that ended. Not before that is written and told: until then
+    /// it may turn out that there never was such a call, a drain must not close the sockets it is to be told
+    /// on, and who is owed a closing message is not known.
     fn announce_end(&mut self) {
-        if self.call.phase() == Phase::Ended && self.opened && !self.ending {
+        if self.call.phase() == Phase::Ended && !self.ending {
             self.ending = true;
             let owed = self.call.owed_users().cloned().collect();
             self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned(), owed));
@@ -242,8 +249,6 @@ impl CallSession {
                 parcel.write = None;
             }
         }
-        // First, as emptying the outbox may be the last thing the call does.
-        self.announce_end();
         self.empty_outbox(ctx);
     }
 
@@ -273,6 +278,7 @@ impl CallSession {
         }
         if self.outbox.is_empty() {
             self.set_route(self.call.direct());
+            self.announce_end();
             self.stop_if_done(ctx);
         }
     }

@@ -49,7 +49,7 @@ pub async fn act(
     let named = addressed_call(&command);
     let peer = Peer { user: identity.user, name: identity.name, device: Some(DeviceId::http()) };
     let reply = match (ask(&edge, peer, command).await, named) {
-        (Err(Refusal::NotFound("call")), Some(call)) => return Err(late(&edge, &user, call).await),
+        (Err(Refusal::NotFound("call")), Some(call)) => late(&edge, &user, call, action).await?,
         (reply, _) => reply?,
     };
     let body = match reply {
@@ -79,12 +79,17 @@ fn addressed_call(command: &Command) -> Option<CallId> {
     }
 }
 
-/// The refusal about a call that ended too long ago for the router to remember.
-async fn late(edge: &Edge, user: &UserId, call: CallId) -> Refusal {
-    match queries::call(&edge.store, call).await {
-        Ok(Some(row)) if row.is_member(user) => row.reason.map_or(Refusal::NotFound("call"), Refusal::CallEnded),
-        Ok(_) => Refusal::NotFound("call"),
-        Err(error) => error.into(),
+/// The answer about a call that ended too long ago, or in another process, for the router to remember. Who
+/// ended it may say so again.
+async fn late(edge: &Edge, user: &UserId, call: CallId, action: Action) -> Result<Reply, Refusal> {
+    let row = queries::call(&edge.store, call).await?.filter(|row| row.is_member(user));
+    let row = row.ok_or(Refusal::NotFound("call"))?;
+    let view = row.ended_view().ok_or(Refusal::NotFound("call"))?;
+    match row.reason {
+        Some(reason) if !matches!(action, Action::Hangup | Action::Reject) || row.ended_by.as_ref() != Some(user) => {
+            Err(Refusal::CallEnded(reason))
+        }
+        Some(_) | None => Ok(Reply::Call(view)),
     }
 }
 

@@ -103,8 +103,11 @@ pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -
 }
 
 /// When users were last seen before this process; nothing while the database is away, as presence goes on
-/// without it.
+/// without it (and, where that is known, without waiting for it).
 async fn earlier(edge: &Edge, users: &[UserId]) -> Option<HashMap<UserId, Timestamp>> {
+    if !edge.writer.healthy() {
+        return None;
+    }
     queries::last_seen(&edge.store, users).await.ok()
 }
 

@@ -53,6 +53,20 @@ fn a_device_by_rest_is_fresh_for_thirty_seconds_after_its_last_beat() {
 }
 
 #[test]
+fn after_a_stall_who_was_there_is_there_even_before_the_sweep_notices() {
+    let mut tracker = tracker();
+    open(&mut tracker, "7", "a", at(0.0));
+    open(&mut tracker, "8", "b", at(-20.0));
+    for second in 1..=11 {
+        tracker.sweep(at(f64::from(second)));
+    }
+    // Stopped here for a minute; a call to them is read before the sweep runs.
+    assert_eq!(tracker.reaches(&user("7"), at(71.0)).len(), 1);
+    assert_eq!(status(&tracker, "7", at(71.0)), Status::Online);
+    assert_eq!(tracker.reaches(&user("8"), at(71.0)), [], "who was gone before is not back by it");
+}
+
+#[test]
 fn a_stall_of_the_service_is_not_silence_of_its_users() {
     let mut tracker = tracker();
     tracker.beat(&user("7"), None, at(0.0));

@@ -313,8 +313,7 @@ impl Tracker {
     /// Looks at everybody whose time has come. Returns the devices by REST that fell silent; sockets
     /// report their own end.
     pub fn sweep(&mut self, now: Moment) -> Vec<Lost> {
-        let late = self.last_sweep.is_some_and(|last| now - last > self.patience.sweep_every * 4);
-        if late {
+        if self.stood_still(now).is_some() {
             self.forgiven = now;
         }
         self.last_sweep = Some(now);
@@ -396,7 +395,14 @@ impl Tracker {
         self.users.is_empty()
     }
 
+    /// Whether this process stood still until just now: then the moment it was last known to run.
+    fn stood_still(&self, now: Moment) -> Option<Moment> {
+        self.last_sweep.filter(|last| now - *last > self.patience.sweep_every * 4)
+    }
+
     fn is_fresh(&self, device: &Device, now: Moment) -> bool {
+        // After a stop others may be served before the sweep notices it: who was fresh then still is.
+        let now = self.stood_still(now).unwrap_or(now);
         now - device.pulse.last().max(self.forgiven) <= self.patience.offline_after
     }
 

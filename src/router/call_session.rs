@@ -105,12 +105,10 @@ pub(super) enum Progress {
     InCall(CallId, UserId),
     /// A participant is free.
     Released(CallId, UserId),
-    /// The call is over, and who ended it.
+    /// The call is over and everybody who is there was told; and who ended it.
     Ended(CallView, Option<UserId>),
     /// The call is over, and these users have a device that is owed a closing message.
     Owing(CallId, Vec<UserId>),
-    /// The call is over and everybody who is there was told; it only waits for devices it owes a word.
-    Lingering(CallId),
     /// The call owes nobody anything any more and asks to be dismissed.
     Gone(CallId),
 }
@@ -192,6 +190,13 @@ impl CallSession {
         reply: Option<(ReplyTo, Result<Reply, Refusal>)>,
         ctx: &mut Context<Self>,
     ) {
+        if self.dismissing && !self.opened {
+            // It never was, and what still comes in must not bring it to life.
+            if let Some((to, _)) = reply {
+                to.answer(Err(Refusal::Unavailable("the call record")));
+            }
+            return;
+        }
         let mut items = Vec::new();
         let mut record = false;
         let id = self.call.id();
@@ -211,13 +216,13 @@ impl CallSession {
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
-        self.announce_end();
     }
 
-    /// Lets the router remember the call as one that ended. Not before its record exists: until then it may
-    /// turn out that there never was such a call, and its retry key must be free again.
+    /// Lets the router remember the call as one that ended. Not before that is written and told: until then
+    /// it may turn out that there never was such a call, a drain must not close the sockets it is to be told
+    /// on, and who is owed a closing message is not known.
     fn announce_end(&mut self) {
-        if self.call.phase() != Phase::Ended || !self.opened {
+        if self.call.phase() != Phase::Ended {
             return;
         }
         if !self.ending {
@@ -262,8 +267,6 @@ impl CallSession {
                 parcel.write = None;
             }
         }
-        // First, as emptying the outbox may be the last thing the call does.
-        self.announce_end();
         self.empty_outbox(ctx);
     }
 
@@ -293,6 +296,7 @@ impl CallSession {
         }
         if self.outbox.is_empty() {
             self.set_route(self.call.direct());
+            self.announce_end();
             self.stop_if_done(ctx);
         }
     }
@@ -357,7 +361,6 @@ impl CallSession {
         if !self.call.owes_a_closing() {
             self.done();
         } else if self.timer.is_none() {
-            self.router.do_send(Progress::Lingering(self.call.id()));
             self.timer = Some(ctx.run_later(OWED_FOR, |session, _| session.done()));
         }
     }

@@ -52,7 +52,7 @@ pub type MayInvite = Box<dyn Fn(&UserId) -> Result<(), Duration> + Send>;
 struct Live {
     session: Addr<CallSession>,
     /// Over, and everybody told who is there.
-    lingers: bool,
+    ended: bool,
     /// The caller and its retry key.
     key: Option<RetryKey>,
 }
@@ -116,7 +116,7 @@ impl CallRouter {
         match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
             Ok(effects) => {
                 let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
-                self.calls.insert(id, Live { session, lingers: false, key: None });
+                self.calls.insert(id, Live { session, ended: false, key: None });
             }
             Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
         }
@@ -178,7 +178,7 @@ impl CallRouter {
     }
 
     fn live_calls(&self) -> usize {
-        self.calls.values().filter(|live| !live.lingers).count()
+        self.calls.values().filter(|live| !live.ended).count()
     }
 }
 
@@ -190,7 +190,8 @@ impl Actor for CallRouter {
         for (call, seen) in std::mem::take(&mut self.loaded) {
             self.take_up(call, seen, ctx);
         }
-        self.publish();
+        // The first look, which also publishes: a stall is noticed by the time since the last one.
+        self.sweep();
         ctx.run_interval(self.settings.patience.sweep_every, |router, _| router.sweep());
         ctx.run_interval(self.settings.flush_every, |router, _| router.tidy());
     }
@@ -206,14 +207,12 @@ impl Handler<Progress> for CallRouter {
             Progress::Released(call, user) => self.tracker.release(&user, call, now),
             Progress::Ended(view, ended_by) => {
                 let call = view.id;
-                let key = self.calls.get_mut(&call).and_then(|live| live.key.take());
+                let key = self.calls.get_mut(&call).and_then(|live| {
+                    live.ended = true;
+                    live.key.take()
+                });
                 if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
                     self.keys.remove(&forgotten);
-                }
-            }
-            Progress::Lingering(call) => {
-                if let Some(live) = self.calls.get_mut(&call) {
-                    live.lingers = true;
                 }
             }
             Progress::Owing(call, users) => {

@@ -9,6 +9,7 @@ mod cross;
 mod devices;
 mod drain;
 mod glare;
+mod kills;
 mod limits;
 mod outages;
 mod pairs;

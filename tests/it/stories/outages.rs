@@ -61,7 +61,8 @@ async fn live_through(store: &Store, begin: impl AsyncFnOnce(&mut Outage)) {
     gina.invite("6").await;
     assert_eq!(timed("a call", AT_MOST, gina.expect("error")).await["code"], "unavailable");
     timed("presence", Duration::from_secs(1), eve.heartbeat()).await;
-    assert_eq!(timed("presence", AT_MOST, eve.status_of("1")).await, "in_call");
+    assert_eq!(timed("presence", Duration::from_secs(1), eve.status_of("1")).await, "in_call");
+    assert_eq!(timed("presence", Duration::from_secs(1), eve.status_of("77")).await, "offline");
     assert!(!timed("readiness", AT_MOST, ready(&eve)).await);
     timed("reading records", AT_MOST, eve.get("/api/calls")).await;
     // What was ringing is answered, who talked hangs up.

@@ -23,7 +23,7 @@ const FAST: &[(&str, &str)] = &[
     ("LIMITS__INITIATES_PER_MINUTE", "1000000"),
     ("LIMITS__MESSAGES_PER_SECOND", "1000000"),
     ("LIMITS__MESSAGE_BURST", "1000000"),
-    ("LIMITS__SOCKETS_PER_ADDRESS", "1000"),
+    ("LIMITS__REST_BURST", "100000"),
 ];
 const LIVE: &str = "WHERE status IN ('initiated', 'ringing', 'answered')";
 

@@ -316,7 +316,7 @@ impl Call {
     /// The offer this callee rings with: its inviter's own to it, or the call's if it is for this callee.
     fn offer_for(&self, leg: usize) -> Option<Payload> {
         let own = self.legs[leg].invited.as_ref().and_then(|invited| invited.offer.clone());
-        own.or_else(|| self.offer.clone()).filter(|_| self.legs[leg].shares_offer)
+        own.or_else(|| self.offer.clone().filter(|_| self.legs[leg].shares_offer))
     }
 
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {

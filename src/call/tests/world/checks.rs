@@ -104,6 +104,10 @@ impl World {
         if matches!(notice, Notice::Closed { .. } | Notice::Missed { .. }) {
             return;
         }
+        if matches!(notice, Notice::NotJoining { .. }) && before.1.is_empty() {
+            // A call that was over before it rang.
+            return;
+        }
         let was = before.1.iter().find(|(user, _)| user == who).map(|(_, state)| *state);
         assert!(was.is_some_and(|was| !was.is_over()) || !after.is_over(), "{who} has no part in call {id} any more");
         let call = &self.calls[&id].call;

@@ -89,13 +89,19 @@ impl Call {
             return;
         }
         if self.legs[to].state != LegState::Joined {
-            // Behind what is already held for it, so that order is kept; instead of an older one of
-            // the same kind, so that the inbox stays bounded.
+            // In the place of an older one of the same kind, so that the inbox stays bounded; the first
+            // one before the candidates that came too early for it; else behind what is held, so that
+            // order is kept.
+            let described = self.legs[from].described_to.contains(&receiver);
             let inbox = &mut self.legs[to].inbox;
-            inbox.retain(|(from, held)| {
-                *from != sender || !matches!(held, Held::Description(older, ..) if *older == kind)
-            });
-            inbox.push_back((sender, Held::Description(kind, payload, extra)));
+            let at = |wanted: &dyn Fn(&Held) -> bool| inbox.iter().position(|(by, held)| *by == sender && wanted(held));
+            let older = at(&|held| matches!(held, Held::Description(older, ..) if *older == kind));
+            let early = at(&|held| matches!(held, Held::Candidate(..))).filter(|_| !described);
+            let held = (sender, Held::Description(kind, payload, extra));
+            match older {
+                Some(at) => inbox[at] = held,
+                None => inbox.insert(early.unwrap_or(inbox.len()), held),
+            }
             self.note_described(from, receiver);
             return;
         }

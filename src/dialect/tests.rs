@@ -155,15 +155,14 @@ fn notice(name: &str) -> Option<Notice> {
         }
         "incoming_call" => incoming(voice, false, false, vec![]),
         "call_invitation_group" | "incoming_call_group" => {
-            let Notice::Incoming(one) = incoming(voice, false, name == "call_invitation_group", vec![]) else { panic!() };
+            let Notice::Incoming(one) = incoming(voice, false, name == "call_invitation_group", vec![]) else {
+                panic!()
+            };
             Notice::Incoming(Incoming { participants: vec![user("7"), user("8"), user("9")], ..one })
         }
-        "call_declined_group" => Notice::NotJoining {
-            call: call(),
-            user: user("8").into(),
-            call_type: voice,
-            reason: Reason::Busy,
-        },
+        "call_declined_group" => {
+            Notice::NotJoining { call: call(), user: user("8").into(), call_type: voice, reason: Reason::Busy }
+        }
         "call_answer" | "signal_answer" => described("8", DescriptionKind::Answer, "answer"),
         "call_offer" => described("8", DescriptionKind::Offer, "offer"),
         "signal_offer" => described("7", DescriptionKind::Offer, "offer"),

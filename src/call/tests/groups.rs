@@ -194,7 +194,7 @@ fn an_invitation_into_a_call_is_the_inviters_with_its_offer_and_its_candidates()
     let participants = ["a", "b", "c"].map(str::to_owned).to_vec();
     assert_eq!(invitation(&stage, "c1"), ("b".into(), Some("b1's name".into()), participants));
     assert_eq!(stage.told("c1"), ["incoming 30 from b"]);
-    assert_eq!(stage.told("b1"), ["incoming 30 o", "not joining d busy", "ringing c 2"]);
+    assert_eq!(stage.told("b1"), ["not joining d busy", "ringing c 2"]);
     assert_eq!(stage.told("a1"), ["not joining d busy", "ringing c 2"]);
     stage.does(candidate("b1", "c", "b to c"));
     stage.does(candidate("a1", "c", "a to c"));
@@ -288,6 +288,19 @@ fn candidates_of_one_member_leave_room_for_those_of_another() {
     assert_eq!(stage.refuses(candidate("a1", "c", "3")), Refusal::TooManyCandidates);
     stage.does(offer("a1", "c", "o"));
     assert_eq!(stage.told("c1"), ["offer o a", "candidate 1 a", "candidate 2 a"]);
+}
+
+#[test]
+fn candidates_sent_to_one_who_rings_wait_for_the_offer_that_comes_after_them() {
+    let mut stage = dial("a1", "b1 c1", "");
+    stage.does(accept("b1", ""));
+    stage.does(candidate("b1", "c", "1"));
+    stage.does(offer("b1", "c", "first"));
+    stage.does(candidate("b1", "c", "2"));
+    stage.does(offer("b1", "c", "second"));
+    stage.forget();
+    stage.does(accept("c1", ""));
+    assert_eq!(stage.told("c1"), ["offer second b", "candidate 1 b", "candidate 2 b"]);
 }
 
 #[test]

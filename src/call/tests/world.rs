@@ -324,7 +324,7 @@ impl World {
         if free {
             self.tracker.reserve(whom, call, None, self.now.tick);
         }
-        let offer = (by % 2 == 0).then(|| payload(&format!("i{}", self.sent)));
+        let offer = by.is_multiple_of(2).then(|| payload(&format!("i{}", self.sent)));
         let invitees = vec![(whom.clone().into(), standing)];
         let invite = Event::Invite { by: owner(by), name: None, invitees, offer, extra: Extra::new() };
         self.event(call, invite, None);

@@ -23,6 +23,9 @@ on_both!(
     a_call_has_room_for_so_many,
     bringing_in_is_counted_like_calling,
     strangers_bring_nobody_in,
+    who_has_just_left_is_invited_again_at_once,
+    two_members_invite_the_same_one,
+    of_two_calls_that_want_the_same_one_gets_them,
     a_group_call_survives_a_crash,
     a_poller_takes_part_in_a_group,
     a_poller_calls_several,
@@ -504,6 +507,61 @@ async fn strangers_bring_nobody_in(store: Store) {
         socket.quiet().await;
     }
     shows(&service, "4", "online").await;
+}
+
+async fn who_has_just_left_is_invited_again_at_once(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__INITIATES_PER_MINUTE", "100")]).await;
+    let ([mut anna, mut ben, mut cleo], call) = three(&service).await;
+    for _ in 0..10 {
+        leave(&mut cleo, call).await;
+        // The socket has read it; the call may not have, yet.
+        cleo.round_trip().await;
+        bring(&mut anna, call, "3", "come back").await;
+        cleo.expect("call_invitation").await;
+        answer_to(&mut cleo, call, "1", "yes").await;
+        assert_eq!(hears(&mut anna, "call_answer").await, (3.into(), "yes".into()));
+    }
+    for socket in [&mut anna, &mut ben, &mut cleo] {
+        socket.quiet().await;
+    }
+}
+
+async fn two_members_invite_the_same_one(store: Store) {
+    let service = Service::start(&store).await;
+    let (mut anna, mut ben, mut cleo) =
+        (service.socket("1").await, service.socket("2").await, service.socket("3").await);
+    let call = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
+    tokio::join!(bring(&mut anna, call, "3", "from 1"), bring(&mut ben, call, "3", "from 2"));
+    let rung = cleo.expect("call_invitation").await;
+    let (inviter, other) = if rung["from_user_id"] == 1 { ("1", 2) } else { ("2", 1) };
+    anna.round_trip().await;
+    ben.round_trip().await;
+    cleo.quiet().await;
+    answer_to(&mut cleo, call, inviter, "yes").await;
+    assert_eq!(hears(&mut cleo, "call_offer").await, (other.into(), format!("from {other}").into()));
+    let inviter = if other == 2 { &mut anna } else { &mut ben };
+    assert_eq!(hears(inviter, "call_answer").await, (3.into(), "yes".into()));
+    for socket in [&mut anna, &mut ben, &mut cleo] {
+        socket.quiet().await;
+    }
+}
+
+async fn of_two_calls_that_want_the_same_one_gets_them(store: Store) {
+    let service = Service::start(&store).await;
+    let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
+    let (mut cleo, mut dora) = (service.socket("3").await, service.socket("4").await);
+    let mut emil = service.socket("5").await;
+    let first = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
+    let second = connect_call((&mut cleo, "3"), (&mut dora, "4")).await;
+    tokio::join!(bring(&mut anna, first, "5", "x"), bring(&mut cleo, second, "5", "x"));
+    let rung = emil.expect("call_invitation").await;
+    let loser = if call_id(&rung) == first { &mut cleo } else { &mut anna };
+    let told = loser.expect("call_declined").await;
+    assert_eq!((&told["from_user_id"], &told["reason"]), (&5.into(), &"busy".into()), "{told}");
+    for socket in [&mut anna, &mut ben, &mut cleo, &mut dora, &mut emil] {
+        socket.quiet().await;
+    }
+    assert_eq!(missed_of(&service, "5").await.len(), 1);
 }
 
 async fn a_group_call_survives_a_crash(store: Store) {

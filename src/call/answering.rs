@@ -26,7 +26,7 @@ impl Call {
         let to = to.filter(|_| self.group);
         match self.legs[leg].state {
             LegState::Invited | LegState::Ringing => {}
-            LegState::Joined | LegState::Lost if self.legs[leg].role == Role::Caller => {
+            LegState::Joined | LegState::Lost if self.legs[leg].side() == Role::Caller => {
                 return match answer {
                     // An answer to a renegotiation the callee started.
                     Some(answer) if self.phase == Phase::Answered => {
@@ -43,7 +43,7 @@ impl Call {
             }
             // The same request again, after the call is over: nothing more to do.
             LegState::Left(_)
-                if self.legs[leg].role == Role::Callee && (device.is_none() || self.legs[leg].device == device) =>
+                if self.legs[leg].side() == Role::Callee && (device.is_none() || self.legs[leg].device == device) =>
             {
                 return Ok(());
             }
@@ -108,7 +108,7 @@ impl Call {
     /// From now on the participant takes part with this device; its others are closed.
     fn settle_device(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         self.legs[leg].take_part_with(device.clone());
-        if self.legs[leg].role == Role::Callee {
+        if self.legs[leg].side() == Role::Callee {
             self.close_devices(leg, Some(device), Closing::AnsweredElsewhere, Reason::Completed, out);
             if let Some(device) = self.legs[leg].find(device) {
                 device.alerted = true;
@@ -292,9 +292,6 @@ impl Call {
         let mut fresh: Vec<(Party, Standing)> = Vec::new();
         for (party, standing) in invitees {
             let known = self.legs.iter().position(|leg| leg.user == party.user);
-            if known == Some(0) && self.legs[0].state.is_over() {
-                return Err(Refusal::OutOfTurn("who made the call and left it cannot be invited into it"));
-            }
             let is_in = known.is_some_and(|known| !self.legs[known].state.is_over());
             if !is_in && !fresh.iter().any(|(other, _)| other.user == party.user) {
                 fresh.push((party, standing));
@@ -317,7 +314,7 @@ impl Call {
             self.invite_one(inviter, invited, party, standing, rules, out);
         }
         // Those who could not ring without the offer can in a group.
-        for leg in 1..self.legs.len() {
+        for leg in 0..self.legs.len() {
             if self.legs[leg].state == LegState::Invited {
                 self.alert_all(leg, out);
             }
@@ -344,16 +341,31 @@ impl Call {
         if invited.offer.is_some() && !leg.state.is_over() {
             self.legs[inviter].described_to.push(user.clone());
         }
-        if let Some(known) = self.legs.iter().position(|leg| leg.user == user) {
-            // It comes in last again. What was owed for the first part is still owed, to devices that
-            // are not rung again.
-            let before = self.legs.remove(known);
-            let owed = before.devices.into_iter().filter(|device| device.owed && !leg.is_present(&device.id));
-            let owed: Vec<_> = owed.collect();
+        let known = self.legs.iter().position(|leg| leg.user == user);
+        if let Some(known) = known {
+            // What was owed for the first part is still owed, to devices that are not rung again.
+            let before = &self.legs[known];
+            let owed = before.devices.iter().filter(|device| device.owed && !leg.is_present(&device.id));
+            let owed: Vec<_> = owed.cloned().collect();
             leg.devices.extend(owed);
+            leg.role = before.role;
         }
-        self.legs.push(leg);
-        let index = self.legs.len() - 1;
+        let index = match known {
+            // Who made the call stands first whatever happens; everybody else comes in last again.
+            Some(0) => {
+                self.legs[0] = leg;
+                0
+            }
+            Some(known) => {
+                self.legs.remove(known);
+                self.legs.push(leg);
+                self.legs.len() - 1
+            }
+            None => {
+                self.legs.push(leg);
+                self.legs.len() - 1
+            }
+        };
         self.trace("invited", Some(user), Some(invited.by.as_str()));
         out.push(Effect::Record);
         if let Some(reason) = self.legs[index].state.reason() {

@@ -113,7 +113,7 @@ impl Call {
 
     fn closing_for(&self, leg: usize, reason: Reason) -> Closing {
         let leg = &self.legs[leg];
-        match (leg.role, leg.state, reason) {
+        match (leg.side(), leg.state, reason) {
             (Role::Callee, LegState::Declined, _) => Closing::DeclinedElsewhere,
             (Role::Callee, LegState::Missed(_) | LegState::Failed, _) => Closing::Cancelled,
             // In a group that is said of each member by itself.
@@ -142,7 +142,7 @@ impl Call {
         self.legs[leg].inbox.clear();
         self.legs[leg].early.clear();
         // Nobody is there any more to take an answer to its offers.
-        for other in 1..self.legs.len() {
+        for other in 0..self.legs.len() {
             if self.legs[other].state.is_pending() && self.inviter_of(other) == leg {
                 self.legs[other].shares_offer = false;
                 self.legs[other].early.clear();
@@ -197,7 +197,7 @@ impl Call {
     ) {
         // The device a participant takes part with is owed a closing message as much as one that rang.
         let taking_part = self.legs[leg].device.clone();
-        let everyone = taking_part.is_none() && self.legs[leg].role == Role::Caller;
+        let everyone = taking_part.is_none() && self.legs[leg].side() == Role::Caller;
         for device in &mut self.legs[leg].devices {
             if everyone || taking_part.as_ref() == Some(&device.id) {
                 device.alerted = true;

@@ -251,6 +251,12 @@ impl Leg {
         self.state
     }
 
+    /// Which side of the invitation it came in by: who made the call, and was invited back into it after
+    /// leaving, is called like anybody else.
+    pub(super) fn side(&self) -> Role {
+        if self.invited.is_some() { Role::Callee } else { self.role }
+    }
+
     /// Which side of the invitation.
     pub fn role(&self) -> Role {
         self.role

@@ -217,7 +217,7 @@ impl Call {
             }
             match leg.gone {
                 Some(gone) if leg.state == LegState::Lost => consider(gone.until, Due::GraceOver(index)),
-                Some(gone) if unanswered && leg.role == Role::Caller => consider(gone.until, Due::CallerGone),
+                Some(gone) if unanswered && leg.side() == Role::Caller => consider(gone.until, Due::CallerGone),
                 Some(_) | None => {}
             }
         }

@@ -31,7 +31,7 @@ impl Call {
         if let Some(to) = addressed {
             self.refuse_if_over(to)?;
         }
-        match (self.legs[from].role, kind) {
+        match (self.legs[from].side(), kind) {
             // In a group an offer that names its receiver is for that one alone.
             (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
                 if let (Some(device), None) = (device, &self.legs[0].device) {
@@ -263,8 +263,10 @@ impl Call {
             offer: offer.clone().filter(|_| in_invitation),
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             participants: if group {
-                let live = self.legs.iter().filter(|leg| !leg.state.is_over());
-                live.map(|leg| leg.user.clone()).collect()
+                // Its caller, invited back, stands first in the call but came in when it rang.
+                let mut live: Vec<_> = self.legs.iter().filter(|leg| !leg.state.is_over()).collect();
+                live.sort_by_key(|leg| leg.ring_until);
+                live.into_iter().map(|leg| leg.user.clone()).collect()
             } else {
                 Vec::new()
             },
@@ -282,7 +284,9 @@ impl Call {
             };
             let devices = self.legs[leg].devices.iter().filter(rings).count();
             let ringing = Notice::Ringing { call: self.id, user, devices };
-            self.tell_leg(0, &ringing, out);
+            if leg != 0 {
+                self.tell_leg(0, &ringing, out);
+            }
             let inviter = self.inviter_of(leg);
             if inviter != 0 {
                 self.tell_leg(inviter, &ringing, out);
@@ -355,7 +359,7 @@ impl Call {
             return;
         }
         for device in &leg.devices {
-            let meant = match (&leg.device, leg.role) {
+            let meant = match (&leg.device, leg.side()) {
                 (Some(known), _) => *known == device.id,
                 (None, Role::Caller) => true,
                 (None, Role::Callee) => device.alerted && device.closing.is_none(),

@@ -93,7 +93,7 @@ impl Call {
         if let Some(ended_by) = self.legs.iter().find(|leg| Some(&leg.user) == ended_by) {
             return ended_by.party();
         }
-        match self.legs[leg].role {
+        match self.legs[leg].side() {
             Role::Callee => self.legs[self.inviter_of(leg)].party(),
             Role::Caller => self.legs.get(1).unwrap_or(&self.legs[0]).party(),
         }

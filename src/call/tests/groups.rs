@@ -147,7 +147,6 @@ fn who_left_may_be_invited_again_and_starts_afresh() {
     stage.does(accept("c1", ""));
     assert!(stage.told("c1").is_empty(), "b has not described itself to this c yet");
     stage.does(hang_up("a1"));
-    assert!(matches!(stage.refuses(bring("b1", "a1")), Refusal::OutOfTurn(_)));
 }
 
 #[test]
@@ -322,4 +321,27 @@ fn a_member_that_was_dropped_is_owed_its_closing_while_the_others_talk_on() {
     assert_eq!(stage.call.owed_users().collect::<Vec<_>>(), [&user("c")]);
     stage.does(back("c1"));
     assert_eq!(stage.told("c1"), ["closed: ended (dropped)"]);
+}
+
+#[test]
+fn who_made_the_call_and_left_is_invited_back_like_anybody_else() {
+    let mut stage = group(false);
+    stage.wait(1.0);
+    stage.does(hang_up("a1"));
+    stage.forget();
+    stage.does(bring_with("b1", "a1 a2", "from b"));
+    let participants = ["b", "c", "a"].map(str::to_owned).to_vec();
+    assert_eq!(invitation(&stage, "a1"), ("b".into(), Some("b1's name".into()), participants));
+    stage.does(accept("a2", "s"));
+    assert_eq!(stage.told("b1"), ["ringing a 2", "joined a", "answer s a"]);
+    assert_eq!(stage.told("a1"), ["incoming 30 from b", "closed: answered elsewhere (completed)"]);
+    assert_eq!(stage.told("c1"), ["joined a"]);
+    assert_eq!((stage.record().legs[0].user.clone(), stage.record().legs[0].role), (user("a"), Role::Caller));
+    stage.does(hang_up("a2"));
+    stage.does(bring("b1", "a1"));
+    stage.forget();
+    stage.does(hang_up("b1"));
+    stage.does(hang_up("c1"));
+    assert_eq!(stage.told("a1"), ["closed: cancelled (completed)"]);
+    assert!(stage.record().legs.iter().all(|leg| !leg.missed), "nobody missed a call");
 }

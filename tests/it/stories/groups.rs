@@ -284,6 +284,13 @@ async fn a_third_and_a_fourth_are_brought_in_and_leave_one_by_one(store: Store) 
     assert_eq!((&rung["from_user_id"], &rung["participants"]), (&3.into(), &json!([3, 4, 2])), "{rung}");
     answer_to(&mut ben, call, "3", "back").await;
     assert_eq!(hears(&mut cleo, "call_answer").await, (2.into(), "back".into()));
+    // Who made the call, too.
+    bring(&mut dora, call, "1", "d to a").await;
+    let rung = anna.expect("call_invitation").await;
+    assert_eq!((&rung["from_user_id"], &rung["participants"]), (&4.into(), &json!([3, 4, 2, 1])), "{rung}");
+    answer_to(&mut anna, call, "4", "back as well").await;
+    assert_eq!(hears(&mut dora, "call_answer").await, (1.into(), "back as well".into()));
+    leave(&mut anna, call).await;
     leave(&mut cleo, call).await;
     leave(&mut dora, call).await;
     assert_eq!(ben.expect("call_ended").await["reason"], "completed");

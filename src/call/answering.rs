@@ -4,41 +4,46 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{Closing, DescriptionKind, Extra, Notice, Party, Payload, Phase, Reason, Refusal};
 
 use super::event::Effect;
-use super::leg::{Held, LegDevice, LegState, News, Standing};
+use super::leg::{Held, Invited, LegDevice, LegState, News, Standing};
 use super::machine::{Call, Rules, callee_leg};
 use super::record::Role;
+
+/// How many were ever invited into a call, in multiples of how many it may have at a time.
+const REMEMBERED: usize = 8;
 
 impl Call {
     pub(super) fn accept(
         &mut self,
         user: &UserId,
         device: Option<DeviceId>,
+        to: Option<UserId>,
         answer: Option<(Payload, Extra)>,
         rules: &Rules,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let leg = self.leg_of(user)?;
+        // Between two there is nobody else it could be for.
+        let to = to.filter(|_| self.group);
         match self.legs[leg].state {
             LegState::Invited | LegState::Ringing => {}
-            LegState::Joined | LegState::Lost if self.legs[leg].role == Role::Caller => {
+            LegState::Joined | LegState::Lost if self.legs[leg].side() == Role::Caller => {
                 return match answer {
                     // An answer to a renegotiation the callee started.
                     Some(answer) if self.phase == Phase::Answered => {
-                        self.describe(user, device, None, DescriptionKind::Answer, answer, rules, out)
+                        self.describe(user, device, to, DescriptionKind::Answer, answer, rules, out)
                     }
                     Some(_) | None => Err(Refusal::OutOfTurn("only the person called can answer")),
                 };
             }
             LegState::Joined | LegState::Lost => {
-                let caller = Some(self.legs[0].user.clone());
                 return match answer {
-                    Some(answer) => self.describe(user, device, caller, DescriptionKind::Answer, answer, rules, out),
+                    Some(answer) => self.describe(user, device, to, DescriptionKind::Answer, answer, rules, out),
                     None => self.take_device(leg, device.as_ref(), out),
                 };
             }
             // The same request again, after the call is over: nothing more to do.
             LegState::Left(_)
-                if self.legs[leg].role == Role::Callee && (device.is_none() || self.legs[leg].device == device) =>
+                if self.legs[leg].side() == Role::Callee && (device.is_none() || self.legs[leg].device == device) =>
             {
                 return Ok(());
             }
@@ -46,9 +51,10 @@ impl Call {
                 return Err(self.refusal_of_over(leg));
             }
         }
+        let to = to.map(|to| self.other(leg, Some(to))).transpose()?.unwrap_or_else(|| self.inviter_of(leg));
         self.join(leg, device, rules, out);
         if let Some(answer) = answer {
-            self.pass_description(leg, 0, DescriptionKind::Answer, answer, out);
+            self.pass_description(leg, to, DescriptionKind::Answer, answer, out);
         }
         Ok(())
     }
@@ -109,7 +115,7 @@ impl Call {
                 *from != user || !matches!(held, Held::Candidate(_, _, Some(sent)) if sent != device)
             });
         }
-        if self.legs[leg].role == Role::Callee {
+        if self.legs[leg].side() == Role::Callee {
             self.close_devices(leg, Some(device), Closing::AnsweredElsewhere, Reason::Completed, out);
             if let Some(device) = self.legs[leg].find(device) {
                 device.alerted = true;
@@ -154,6 +160,7 @@ impl Call {
         }
         self.legs[leg].state = LegState::Declined;
         self.legs[leg].left_at = Some(self.latest);
+        self.tell_not_joining(leg, out);
         if !self.conclude(Reason::Declined, Some((leg, device.as_ref())), self.latest, out) {
             self.trace("declined", Some(user.clone()), None);
             out.push(Effect::Record);
@@ -275,7 +282,7 @@ impl Call {
     ) -> Result<(), Refusal> {
         let leg = self.leg_of(user)?;
         if accept || !self.legs[leg].state.is_pending() {
-            return self.accept(user, device, None, rules, out);
+            return self.accept(user, device, None, None, rules, out);
         }
         if let Some(device) = device {
             let notice = Notice::Closed {
@@ -294,65 +301,99 @@ impl Call {
 
     pub(super) fn bring_in(
         &mut self,
-        by: &UserId,
+        invited: &Invited,
+        invitees: Vec<(Party, Standing)>,
+        rules: &Rules,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let inviter = self.leg_of(&invited.by)?;
+        if !self.legs[inviter].state.is_in() {
+            return Err(self.refusal_of_over(inviter));
+        }
+        let mut fresh: Vec<(Party, Standing)> = Vec::new();
+        for (party, standing) in invitees {
+            let known = self.legs.iter().position(|leg| leg.user == party.user);
+            let is_in = known.is_some_and(|known| !self.legs[known].state.is_over());
+            if !is_in && !fresh.iter().any(|(other, _)| other.user == party.user) {
+                fresh.push((party, standing));
+            }
+        }
+        let taking_part = self.legs.iter().filter(|leg| !leg.state.is_over()).count();
+        // A record that holds everybody who was ever invited must end somewhere, too.
+        let room = (rules.max_participants.saturating_sub(taking_part))
+            .min((rules.max_participants * REMEMBERED).saturating_sub(self.legs.len()));
+        if fresh.len() > room {
+            return Err(Refusal::TooManyParticipants(rules.max_participants));
+        }
+        if !self.group && fresh.iter().any(|(_, standing)| matches!(standing, Standing::Free(_))) {
+            self.group = true;
+            for leg in self.legs.iter().filter(|leg| !leg.state.is_over()) {
+                out.push(Effect::InGroup { user: leg.user.clone() });
+            }
+        }
+        for (party, standing) in fresh {
+            self.invite_one(inviter, invited, party, standing, rules, out);
+        }
+        // Those who could not ring without the offer can in a group.
+        for leg in 0..self.legs.len() {
+            if self.legs[leg].state == LegState::Invited {
+                self.alert_all(leg, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn invite_one(
+        &mut self,
+        inviter: usize,
+        invited: &Invited,
         party: Party,
         standing: Standing,
         rules: &Rules,
         out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
+    ) {
         let user = party.user.clone();
-        let inviter = self.leg_of(by)?;
-        if !self.legs[inviter].state.is_in() {
-            return Err(self.refusal_of_over(inviter));
-        }
-        let known = self.legs.iter().position(|leg| leg.user == user);
-        if known == Some(0) && self.legs[0].state.is_over() {
-            return Err(Refusal::OutOfTurn("who made the call and left it cannot be invited into it"));
-        }
-        if let Some(known) = known
-            && !self.legs[known].state.is_over()
-        {
-            return Ok(());
-        }
-        let taking_part = self.legs.iter().filter(|leg| !leg.state.is_over()).count();
-        if taking_part >= rules.max_participants {
-            return Err(Refusal::TooManyParticipants(rules.max_participants));
-        }
-        self.group = true;
         let mut leg = callee_leg(party, standing, self.latest, rules);
+        leg.invited = Some(invited.clone());
         leg.shares_offer = self.phase != Phase::Answered && self.offer.is_none();
         for other in &mut self.legs {
             other.described_to.retain(|described| *described != user);
         }
+        if invited.offer.is_some() && !leg.state.is_over() {
+            self.legs[inviter].described_to.push(user.clone());
+        }
+        let known = self.legs.iter().position(|leg| leg.user == user);
+        if let Some(known) = known {
+            // What was owed for the first part is still owed, to devices that are not rung again.
+            let before = &self.legs[known];
+            let owed = before.devices.iter().filter(|device| device.owed && !leg.is_present(&device.id));
+            let owed: Vec<_> = owed.cloned().collect();
+            leg.devices.extend(owed);
+            leg.role = before.role;
+        }
         let index = match known {
-            Some(index) => {
-                // What was owed for the first part is still owed, to devices that are not rung again.
-                let owed = self.legs[index].devices.iter().filter(|device| device.owed);
-                let kept: Vec<_> = owed.filter(|device| !leg.is_present(&device.id)).cloned().collect();
-                leg.devices.extend(kept);
-                self.legs[index] = leg;
-                index
+            // Who made the call stands first whatever happens; everybody else comes in last again.
+            Some(0) => {
+                self.legs[0] = leg;
+                0
+            }
+            Some(known) => {
+                self.legs.remove(known);
+                self.legs.push(leg);
+                self.legs.len() - 1
             }
             None => {
                 self.legs.push(leg);
                 self.legs.len() - 1
             }
         };
-        self.trace("invited", Some(user), Some(by.as_str()));
+        self.trace("invited", Some(user), Some(invited.by.as_str()));
         out.push(Effect::Record);
-        match self.legs[index].state.reason() {
-            Some(reason) => {
-                self.tell_missed(index, out);
-                self.leg_left(index, reason, out);
-            }
-            // Those who could not ring without the offer can in a group.
-            None => (1..self.legs.len())
-                .filter(|leg| self.legs[*leg].state == LegState::Invited)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .for_each(|leg| self.alert_all(leg, out)),
+        if let Some(reason) = self.legs[index].state.reason() {
+            self.tell_missed(index, out);
+            self.tell_not_joining(index, out);
+            self.leg_left(index, reason, out);
         }
-        Ok(())
     }
 
     fn refusal_of_over(&self, leg: usize) -> Refusal {

@@ -113,10 +113,11 @@ impl Call {
 
     fn closing_for(&self, leg: usize, reason: Reason) -> Closing {
         let leg = &self.legs[leg];
-        match (leg.role, leg.state, reason) {
+        match (leg.side(), leg.state, reason) {
             (Role::Callee, LegState::Declined, _) => Closing::DeclinedElsewhere,
             (Role::Callee, LegState::Missed(_) | LegState::Failed, _) => Closing::Cancelled,
-            (Role::Caller, _, Reason::Declined | Reason::Busy | Reason::Offline) => Closing::Declined,
+            // In a group that is said of each member by itself.
+            (Role::Caller, _, Reason::Declined | Reason::Busy | Reason::Offline) if !self.group => Closing::Declined,
             (Role::Caller | Role::Callee, _, _) => Closing::Ended,
         }
     }
@@ -140,7 +141,34 @@ impl Call {
         }
         self.legs[leg].inbox.clear();
         self.legs[leg].early.clear();
-        self.tell_of(leg, News::Left(reason), out);
+        // Nobody is there any more to take an answer to its offers.
+        for other in 0..self.legs.len() {
+            if self.legs[other].state.is_pending() && self.inviter_of(other) == leg {
+                self.legs[other].shares_offer = false;
+                self.legs[other].early.clear();
+                if let Some(invited) = &mut self.legs[other].invited {
+                    invited.offer = None;
+                }
+            }
+        }
+        // Those who never joined were no news to anybody but who invited them.
+        if self.legs[leg].joined_at.is_some() {
+            self.tell_of(leg, News::Left(reason), out);
+        }
+    }
+
+    /// Tells who invited somebody, and the caller, that they do not join; in a 1:1 call the closing says it.
+    pub(super) fn tell_not_joining(&mut self, leg: usize, out: &mut Vec<Effect>) {
+        let inviter = self.inviter_of(leg);
+        let Some(reason) = self.legs[leg].state.reason() else { return };
+        if !self.group && self.legs[leg].invited.is_none() {
+            return;
+        }
+        Self::written(out);
+        self.news_for(inviter, leg, News::NotJoining(reason), out);
+        if inviter != 0 {
+            self.news_for(0, leg, News::NotJoining(reason), out);
+        }
     }
 
     pub(super) fn tell_missed(&self, leg: usize, out: &mut Vec<Effect>) {
@@ -169,7 +197,7 @@ impl Call {
     ) {
         // The device a participant takes part with is owed a closing message as much as one that rang.
         let taking_part = self.legs[leg].device.clone();
-        let everyone = taking_part.is_none() && self.legs[leg].role == Role::Caller;
+        let everyone = taking_part.is_none() && self.legs[leg].side() == Role::Caller;
         for device in &mut self.legs[leg].devices {
             if everyone || taking_part.as_ref() == Some(&device.id) {
                 device.alerted = true;

@@ -34,6 +34,8 @@ pub enum Event {
         user: UserId,
         /// With which device, where the dialect can tell.
         device: Option<DeviceId>,
+        /// Whose offer the answer is to; of consequence only in a group.
+        to: Option<UserId>,
         /// The answer, where it comes along.
         answer: Option<(Payload, Extra)>,
     },
@@ -103,14 +105,18 @@ pub enum Event {
         /// The device.
         device: Option<DeviceId>,
     },
-    /// A participant brings somebody in.
+    /// A participant brings others in: all of them, or none where there is no room.
     Invite {
         /// Who invites.
         by: UserId,
-        /// Who is invited.
-        user: Party,
-        /// That user's standing at this instant.
-        standing: Standing,
+        /// The inviter's name.
+        name: Option<String>,
+        /// Who is invited, each with their standing at this instant.
+        invitees: Vec<(Party, Standing)>,
+        /// The inviter's offer to them.
+        offer: Option<Payload>,
+        /// Fields passed through.
+        extra: Extra,
     },
     /// A device of a participant is there (again).
     DeviceBack {
@@ -175,6 +181,11 @@ pub enum Effect {
     },
     /// The user takes part in an answered call from now on. Takes effect at once.
     InCall {
+        /// Who.
+        user: UserId,
+    },
+    /// The user's 1:1 call is a group from now on. Takes effect at once.
+    InGroup {
         /// Who.
         user: UserId,
     },

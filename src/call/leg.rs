@@ -129,6 +129,20 @@ pub(super) enum News {
     Joined,
     /// It left, for this reason.
     Left(Reason),
+    /// It was invited and does not join, for this reason.
+    NotJoining(Reason),
+}
+
+/// How a participant came in that was not named when the call was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Invited {
+    pub by: UserId,
+    /// The inviter's name.
+    pub name: Option<String>,
+    /// The inviter's offer to this one.
+    pub offer: Option<Payload>,
+    /// Fields passed through from the inviter.
+    pub extra: Extra,
 }
 
 /// A device of a participant, as the call knows it.
@@ -187,11 +201,14 @@ pub struct Leg {
     pub(super) left_at: Option<Duration>,
     pub(super) ring_until: Duration,
     pub(super) gone: Option<Gone>,
-    /// The caller's candidates for this callee until it joins, for devices alerted later.
+    /// The inviter's candidates for this callee until it joins, for devices alerted later.
     pub(super) early: VecDeque<(Payload, Extra)>,
     /// Messages for this participant: early ones of a sender that has not described itself yet, and
     /// whatever comes while it is lost.
     pub(super) inbox: VecDeque<(UserId, Held)>,
+    /// Who brought it in later; `None` for those the caller named at the start.
+    #[serde(default)]
+    pub(super) invited: Option<Invited>,
     /// Whether the call's offer is for this callee. It is not for one invited after it was made.
     pub(super) shares_offer: bool,
     /// To whom this participant has sent a description.
@@ -213,6 +230,7 @@ impl Leg {
             gone: None,
             early: VecDeque::new(),
             inbox: VecDeque::new(),
+            invited: None,
             shares_offer: true,
             described_to: Vec::new(),
         }
@@ -233,9 +251,20 @@ impl Leg {
         self.state
     }
 
+    /// Which side of the invitation it came in by: who made the call, and was invited back into it after
+    /// leaving, is called like anybody else.
+    pub(super) fn side(&self) -> Role {
+        if self.invited.is_some() { Role::Callee } else { self.role }
+    }
+
     /// Which side of the invitation.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// Whether it was invited and did not come.
+    pub(super) fn never_joined(&self) -> bool {
+        matches!(self.state, LegState::Declined | LegState::Missed(_) | LegState::Failed)
     }
 
     /// The device it takes part with, once known.

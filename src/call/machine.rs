@@ -12,7 +12,7 @@ use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{CallType, Closing, Extra, Notice, Party, Payload, Phase, Reason, Refusal};
 
 use super::event::{Effect, Event, Start, Target};
-use super::leg::{Absence, Leg, LegState, Standing};
+use super::leg::{Absence, Invited, Leg, LegState, Standing};
 use super::record::{Role, TraceEntry};
 
 /// How long things may take.
@@ -142,6 +142,7 @@ impl Call {
         for leg in 1..call.legs.len() {
             if call.legs[leg].state.is_over() {
                 call.tell_missed(leg, &mut out);
+                call.tell_not_joining(leg, &mut out);
             } else {
                 call.alert_all(leg, &mut out);
             }
@@ -161,7 +162,7 @@ impl Call {
         self.latest = self.latest.max(now.tick - self.origin);
         let mut out = Vec::new();
         match event {
-            Event::Accept { user, device, answer } => self.accept(&user, device, answer, rules, &mut out)?,
+            Event::Accept { user, device, to, answer } => self.accept(&user, device, to, answer, rules, &mut out)?,
             Event::Decline { user, device } => self.decline(&user, device, &mut out)?,
             Event::HangUp { user, device } => self.hang_up(&user, device, &mut out)?,
             Event::Describe { user, device, to, kind, payload, extra } => {
@@ -173,7 +174,10 @@ impl Call {
             Event::Redial { device, offer } => self.redial(device, offer, &mut out)?,
             Event::Glare { user, device, accept } => self.glare(&user, device, accept, rules, &mut out)?,
             Event::Reload { user, device } => self.reload(&user, device, &mut out)?,
-            Event::Invite { by, user, standing } => self.bring_in(&by, user, standing, rules, &mut out)?,
+            Event::Invite { by, name, invitees, offer, extra } => {
+                let invited = Invited { by, name, offer, extra };
+                self.bring_in(&invited, invitees, rules, &mut out)?;
+            }
             Event::DeviceBack { user, reach } => self.device_back(&user, &reach, &mut out),
             Event::DeviceLost { user, device, since } => {
                 let since = (since - self.origin).min(self.latest);
@@ -213,7 +217,7 @@ impl Call {
             }
             match leg.gone {
                 Some(gone) if leg.state == LegState::Lost => consider(gone.until, Due::GraceOver(index)),
-                Some(gone) if unanswered && leg.role == Role::Caller => consider(gone.until, Due::CallerGone),
+                Some(gone) if unanswered && leg.side() == Role::Caller => consider(gone.until, Due::CallerGone),
                 Some(_) | None => {}
             }
         }
@@ -237,6 +241,7 @@ impl Call {
     fn rung_out(&mut self, leg: usize, out: &mut Vec<Effect>) {
         self.legs[leg].state = LegState::Missed(Absence::NoAnswer);
         self.legs[leg].left_at = Some(self.latest);
+        self.tell_not_joining(leg, out);
         if self.conclude(Reason::NoAnswer, None, self.latest, out) {
             self.tell_missed(leg, out);
         } else {

@@ -31,7 +31,7 @@ impl Call {
         if let Some(to) = addressed {
             self.refuse_if_over(to)?;
         }
-        match (self.legs[from].role, kind) {
+        match (self.legs[from].side(), kind) {
             // In a group an offer that names its receiver is for that one alone.
             (Role::Caller, DescriptionKind::Offer) if unanswered && (addressed.is_none() || !self.group) => {
                 if let (Some(device), None) = (device, &self.legs[0].device) {
@@ -48,8 +48,9 @@ impl Call {
             }
             // A device that answers has accepted.
             (Role::Callee, DescriptionKind::Answer) if self.legs[from].state.is_pending() => {
-                self.accept(user, device, None, rules, out)?;
-                self.pass_description(from, addressed.unwrap_or(0), kind, description, out);
+                let to = addressed.unwrap_or_else(|| self.inviter_of(from));
+                self.accept(user, device, None, None, rules, out)?;
+                self.pass_description(from, to, kind, description, out);
                 return Ok(());
             }
             (Role::Callee, DescriptionKind::Offer) if self.legs[from].state.is_pending() => {
@@ -59,6 +60,14 @@ impl Call {
         }
         let to = addressed.map_or_else(|| self.other(from, None), Ok)?;
         self.refuse_if_over(to)?;
+        let again = kind == DescriptionKind::Offer
+            && self.legs[to].state.is_pending()
+            && self.inviter_of(to) == from
+            && self.offer_for(to).as_ref() == Some(&description.0);
+        if again {
+            // The invitation said it.
+            return Ok(());
+        }
         self.take_device(from, device.as_ref(), out)?;
         self.pass_description(from, to, kind, description, out);
         Ok(())
@@ -80,13 +89,19 @@ impl Call {
             return;
         }
         if self.legs[to].state != LegState::Joined {
-            // Behind what is already held for it, so that order is kept; instead of an older one of
-            // the same kind, so that the inbox stays bounded.
+            // In the place of an older one of the same kind, so that the inbox stays bounded; the first
+            // one before the candidates that came too early for it; else behind what is held, so that
+            // order is kept.
+            let described = self.legs[from].described_to.contains(&receiver);
             let inbox = &mut self.legs[to].inbox;
-            inbox.retain(|(from, held)| {
-                *from != sender || !matches!(held, Held::Description(older, ..) if *older == kind)
-            });
-            inbox.push_back((sender, Held::Description(kind, payload, extra)));
+            let at = |wanted: &dyn Fn(&Held) -> bool| inbox.iter().position(|(by, held)| *by == sender && wanted(held));
+            let older = at(&|held| matches!(held, Held::Description(older, ..) if *older == kind));
+            let early = at(&|held| matches!(held, Held::Candidate(..))).filter(|_| !described);
+            let held = (sender, Held::Description(kind, payload, extra));
+            match older {
+                Some(at) => inbox[at] = held,
+                None => inbox.insert(early.unwrap_or(inbox.len()), held),
+            }
             self.note_described(from, receiver);
             return;
         }
@@ -122,7 +137,7 @@ impl Call {
             // It belongs to a description the other side will never have.
             return Err(Refusal::AnsweredElsewhere);
         }
-        if self.legs[to].state.is_pending() && from == 0 {
+        if self.legs[to].state.is_pending() && from == self.inviter_of(to) {
             let leg = &mut self.legs[to];
             let offered = leg.devices.iter().any(|device| device.offered && device.present);
             if leg.early.len() < rules.held {
@@ -150,7 +165,7 @@ impl Call {
 
     fn hold(&mut self, to: usize, from: UserId, held: Held, rules: &Rules) -> Result<(), Refusal> {
         let inbox = &mut self.legs[to].inbox;
-        if inbox.len() >= rules.held {
+        if inbox.iter().filter(|(sender, _)| *sender == from).count() >= rules.held {
             return Err(Refusal::TooManyCandidates);
         }
         inbox.push_back((from, held));
@@ -198,6 +213,9 @@ impl Call {
                 continue;
             }
             self.legs[leg].shares_offer = true;
+            if let Some(invited) = &mut self.legs[leg].invited {
+                invited.offer = None;
+            }
             if replaced {
                 // They belong to the offer that is gone.
                 self.legs[leg].early.clear();
@@ -248,10 +266,18 @@ impl Call {
         }
         let in_invitation = known_capabilities.offer_in_invitation;
         let incoming = Incoming {
-            about: self.about(),
+            about: self.about_for(leg),
             offer: offer.clone().filter(|_| in_invitation),
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
-            extra: self.extra.clone(),
+            participants: if group {
+                // Its caller, invited back, stands first in the call but came in when it rang.
+                let mut live: Vec<_> = self.legs.iter().filter(|leg| !leg.state.is_over()).collect();
+                live.sort_by_key(|leg| leg.ring_until);
+                live.into_iter().map(|leg| leg.user.clone()).collect()
+            } else {
+                Vec::new()
+            },
+            extra: self.legs[leg].invited.as_ref().map_or(&self.extra, |invited| &invited.extra).clone(),
         };
         Self::tell(&user, device, Notice::Incoming(incoming), out);
         if in_invitation {
@@ -264,7 +290,14 @@ impl Call {
                 device.present && (offer.is_some() || group || !device.capabilities.offer_in_invitation)
             };
             let devices = self.legs[leg].devices.iter().filter(rings).count();
-            self.tell_leg(0, &Notice::Ringing { call: self.id, user, devices }, out);
+            let ringing = Notice::Ringing { call: self.id, user, devices };
+            if leg != 0 {
+                self.tell_leg(0, &ringing, out);
+            }
+            let inviter = self.inviter_of(leg);
+            if inviter != 0 {
+                self.tell_leg(inviter, &ringing, out);
+            }
         }
     }
 
@@ -276,11 +309,11 @@ impl Call {
         }
     }
 
-    /// A participant joined before it could be sent the caller's offer: that, if it is there, and the
+    /// A participant joined before it could be sent its inviter's offer: that, if it is there, and the
     /// candidates that came early wait on in its inbox.
     pub(super) fn keep_early(&mut self, leg: usize) {
         let offer = self.offer_for(leg);
-        let caller = self.legs[0].user.clone();
+        let inviter = self.legs[self.inviter_of(leg)].user.clone();
         let leg = &mut self.legs[leg];
         let offered = match &leg.device {
             Some(device) => leg.devices.iter().any(|known| known.id == *device && known.offered),
@@ -290,21 +323,22 @@ impl Call {
             return;
         }
         if let Some(offer) = offer {
-            leg.inbox.push_back((caller.clone(), Held::Description(DescriptionKind::Offer, offer, Extra::new())));
+            leg.inbox.push_back((inviter.clone(), Held::Description(DescriptionKind::Offer, offer, Extra::new())));
         }
         for (payload, extra) in leg.early.drain(..) {
-            leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra, None)));
+            leg.inbox.push_back((inviter.clone(), Held::Candidate(payload, extra, None)));
         }
     }
 
-    /// The call's offer, if it is for this callee.
+    /// The offer this callee rings with: its inviter's own to it, or the call's if it is for this callee.
     fn offer_for(&self, leg: usize) -> Option<Payload> {
-        self.offer.clone().filter(|_| self.legs[leg].shares_offer)
+        let own = self.legs[leg].invited.as_ref().and_then(|invited| invited.offer.clone());
+        own.or_else(|| self.offer.clone().filter(|_| self.legs[leg].shares_offer))
     }
 
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         let Some(payload) = self.offer_for(leg) else { return };
-        let (about, from) = (self.about(), self.legs[0].party());
+        let (about, from) = (self.about(), self.legs[self.inviter_of(leg)].party());
         let extra = Extra::new();
         let Some(known) = self.legs[leg].find(device).filter(|known| known.present) else { return };
         known.offered = true;
@@ -314,12 +348,13 @@ impl Call {
     }
 
     fn send_early(&self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
+        let from = self.legs[self.inviter_of(leg)].party();
         let leg = &self.legs[leg];
         if !leg.devices.iter().any(|known| known.id == *device && known.offered) {
             return;
         }
         for (payload, extra) in leg.early.iter().cloned() {
-            let from = self.legs[0].party();
+            let from = from.clone();
             Self::tell(&leg.user, device, Notice::Candidate { call: self.id, from, payload, extra }, out);
         }
     }
@@ -331,7 +366,7 @@ impl Call {
             return;
         }
         for device in &leg.devices {
-            let meant = match (&leg.device, leg.role) {
+            let meant = match (&leg.device, leg.side()) {
                 (Some(known), _) => *known == device.id,
                 (None, Role::Caller) => true,
                 (None, Role::Callee) => device.alerted && device.closing.is_none(),
@@ -344,18 +379,23 @@ impl Call {
 
     /// Tells everybody who takes part, but one, about that one; the lost learn it when they are back.
     pub(super) fn tell_of(&mut self, leg: usize, news: News, out: &mut Vec<Effect>) {
-        let user = self.legs[leg].user.clone();
         for other in (0..self.legs.len()).filter(|other| *other != leg) {
-            match self.legs[other].state {
-                LegState::Joined => self.tell_leg(other, &self.news_notice(other, user.clone(), news), out),
-                LegState::Lost => self.legs[other].inbox.push_back((user.clone(), Held::News(news))),
-                LegState::Invited
-                | LegState::Ringing
-                | LegState::Left(_)
-                | LegState::Declined
-                | LegState::Missed(_)
-                | LegState::Failed => {}
-            }
+            self.news_for(other, leg, news, out);
+        }
+    }
+
+    /// Tells one participant about another, at once or when it is back.
+    pub(super) fn news_for(&mut self, to: usize, about: usize, news: News, out: &mut Vec<Effect>) {
+        let user = self.legs[about].user.clone();
+        match self.legs[to].state {
+            LegState::Joined => self.tell_leg(to, &self.news_notice(to, user, news), out),
+            LegState::Lost => self.legs[to].inbox.push_back((user, Held::News(news))),
+            LegState::Invited
+            | LegState::Ringing
+            | LegState::Left(_)
+            | LegState::Declined
+            | LegState::Missed(_)
+            | LegState::Failed => {}
         }
     }
 
@@ -364,19 +404,30 @@ impl Call {
             (News::Joined, Role::Caller) => Notice::Answered { call: self.id, by: user },
             (News::Joined, Role::Callee) => Notice::PeerJoined { call: self.id, user },
             (News::Left(reason), Role::Caller | Role::Callee) => Notice::PeerLeft { call: self.id, user, reason },
+            (News::NotJoining(reason), Role::Caller | Role::Callee) => {
+                let (call, call_type) = (self.id, self.call_type);
+                Notice::NotJoining { call, user: self.party_of(user), call_type, reason }
+            }
         }
     }
 
     /// The participant a message of `from` is for.
-    fn other(&self, from: usize, to: Option<UserId>) -> Result<usize, Refusal> {
+    pub(super) fn other(&self, from: usize, to: Option<UserId>) -> Result<usize, Refusal> {
         match to {
             Some(user) => match self.legs.iter().position(|leg| leg.user == user) {
                 Some(leg) if leg != from => Ok(leg),
                 Some(_) => Err(Refusal::Invalid("a message cannot be for its own sender".into())),
                 None => Err(Refusal::NotFound("participant")),
             },
-            None if self.legs.len() == 2 => Ok(1 - from),
-            None => Err(Refusal::NoRecipient),
+            None => {
+                // Who never joined is nobody a message could be for.
+                let mut others = (0..self.legs.len()).filter(|leg| *leg != from && !self.legs[*leg].never_joined());
+                match (others.next(), others.next()) {
+                    (Some(only), None) => Ok(only),
+                    (None | Some(_), _) if self.legs.len() == 2 => Ok(1 - from),
+                    (None | Some(_), _) => Err(Refusal::NoRecipient),
+                }
+            }
         }
     }
 
@@ -390,7 +441,8 @@ impl Call {
     /// The two ends of the direct way for candidates: an answered 1:1 call, both devices known and
     /// there, both described, nothing held.
     pub fn direct(&self) -> Option<[(UserId, DeviceId); 2]> {
-        let [a, b] = self.legs.as_slice() else { return None };
+        let mut legs = self.legs.iter().filter(|leg| !leg.never_joined());
+        let (Some(a), Some(b), None) = (legs.next(), legs.next(), legs.next()) else { return None };
         let ready = |leg: &super::leg::Leg, other: &super::leg::Leg| {
             leg.state == LegState::Joined
                 && leg.device.is_some()

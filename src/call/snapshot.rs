@@ -86,10 +86,32 @@ impl Call {
     }
 
     /// The other side, as this participant sees it: the caller for a callee, the (first) callee for the caller.
+    /// Of a group that is over it is who ended it.
     pub(super) fn peer_of(&self, leg: usize) -> Party {
-        match self.legs[leg].role {
-            Role::Callee => self.legs[0].party(),
+        let took_part = self.group && self.phase == Phase::Ended && self.legs[leg].joined_at.is_some();
+        let ended_by = self.ended_by.as_ref().filter(|by| took_part && **by != self.legs[leg].user);
+        if let Some(ended_by) = self.legs.iter().find(|leg| Some(&leg.user) == ended_by) {
+            return ended_by.party();
+        }
+        match self.legs[leg].side() {
+            Role::Callee => self.legs[self.inviter_of(leg)].party(),
             Role::Caller => self.legs.get(1).unwrap_or(&self.legs[0]).party(),
         }
+    }
+
+    /// Who invited a callee: the caller, or the participant who brought it in.
+    pub(super) fn inviter_of(&self, leg: usize) -> usize {
+        let by = self.legs[leg].invited.as_ref().map(|invited| &invited.by);
+        by.and_then(|by| self.legs.iter().position(|leg| leg.user == *by)).unwrap_or(0)
+    }
+
+    /// What an invitation says of the call: who invites stands as its caller.
+    pub(super) fn about_for(&self, leg: usize) -> About {
+        let mut about = self.about();
+        if let Some(invited) = &self.legs[leg].invited {
+            about.caller = self.legs[self.inviter_of(leg)].party();
+            about.caller_name.clone_from(&invited.name);
+        }
+        about
     }
 }

@@ -95,9 +95,19 @@ impl Polling {
     }
 
     fn initiate(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
+        let call = fields.call("call_id")?;
         let callee = first_user(&mut fields, &["callee_id", "target_user_id", "to_user_id", "user_id"])?;
-        Ok(Command::Invite(Invite {
-            callees: vec![callee.ok_or_else(|| Refusal::Invalid("callee_id is required".to_owned()))?.into()],
+        let mut callees: Vec<Party> = callee.into_iter().map(Party::from).collect();
+        for user in fields.users("callee_ids")? {
+            if !callees.iter().any(|known| known.user == user) {
+                callees.push(user.into());
+            }
+        }
+        if callees.is_empty() {
+            return Err(Refusal::Invalid("callee_id is required".to_owned()));
+        }
+        let invite = Invite {
+            callees,
             call_type: take_call_type(&mut fields)?,
             conversation: fields.conversation("conversation_id")?,
             offer: fields.payload("offer", self.caps.max_sdp)?,
@@ -105,7 +115,11 @@ impl Polling {
             glare: fields.take("glare").is_some_and(|raw| raw.get() == "true"),
             idempotency_key: fields.text("idempotency_key", 128)?,
             extra: passed_through(fields),
-        }))
+        };
+        Ok(match call {
+            Some(call) => Command::BringIn { call, invite },
+            None => Command::Invite(invite),
+        })
     }
 
     fn signal(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
@@ -149,15 +163,24 @@ impl Polling {
             Some(Item::new(ObjectWriter::typed(name).value("call_id", call).value("reason", reason)))
         };
         match notice {
-            Notice::Incoming(Incoming { about, expires_in_ms, extra, .. }) => Some(Item::new(
-                ObjectWriter::typed("incoming_call")
+            Notice::Incoming(Incoming { about, expires_in_ms, participants, extra, .. }) => {
+                let mut item = ObjectWriter::typed("incoming_call")
                     .reserve("id")
                     .value("call_id", about.call.get())
                     .value("caller_id", about.caller.user.to_json())
                     .value("caller_name", about.caller_name.as_deref())
                     .text("call_type", about.call_type.as_str())
-                    .value("expires_in_ms", *expires_in_ms)
-                    .extra(extra),
+                    .value("expires_in_ms", *expires_in_ms);
+                if !participants.is_empty() {
+                    item = item.value("participants", participants.iter().map(UserId::to_json).collect::<Vec<_>>());
+                }
+                Some(Item::new(item.extra(extra)))
+            }
+            Notice::NotJoining { call, user, reason, .. } => Some(Item::new(
+                ObjectWriter::typed("call_declined")
+                    .value("call_id", call.get())
+                    .text("reason", reason.as_str())
+                    .value("user_id", user.user.to_json()),
             )),
             Notice::Answered { call, .. } => closing("call_answered", Some(call.get()), None),
             Notice::Description { about, from, kind, payload, extra: _ } => {

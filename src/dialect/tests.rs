@@ -62,6 +62,12 @@ fn reads_as(command: &Command) -> Value {
     let to_call = |to: &Addressee| json!(to.call.map(CallId::get));
     let to_user = |to: &Addressee| json!(to.user);
     match command {
+        Command::BringIn { call, invite } => {
+            let mut said = reads_as(&Command::Invite(invite.clone()));
+            said["command"] = json!("bring_in");
+            said["call"] = json!(call.get());
+            said
+        }
         Command::Invite(invite) => json!({
             "command": "invite", "callees": invite.callees.iter().map(ToString::to_string).collect::<Vec<_>>(), "call_type": invite.call_type.as_str(),
             "conversation": invite.conversation, "payload": invite.offer.as_ref().map(raw), "name": invite.name,
@@ -119,6 +125,7 @@ fn incoming(call_type: CallType, conversation: bool, offer: bool, extra: Extra) 
         },
         offer: offer.then(|| sdp("offer")),
         expires_in_ms: 30_000,
+        participants: Vec::new(),
         extra,
     })
 }
@@ -147,6 +154,15 @@ fn notice(name: &str) -> Option<Notice> {
             incoming(CallType::Video, true, true, vec![("ringtone".into(), Payload::from_json(&json!("bell")))])
         }
         "incoming_call" => incoming(voice, false, false, vec![]),
+        "call_invitation_group" | "incoming_call_group" => {
+            let Notice::Incoming(one) = incoming(voice, false, name == "call_invitation_group", vec![]) else {
+                panic!()
+            };
+            Notice::Incoming(Incoming { participants: vec![user("7"), user("8"), user("9")], ..one })
+        }
+        "call_declined_group" => {
+            Notice::NotJoining { call: call(), user: user("8").into(), call_type: voice, reason: Reason::Busy }
+        }
         "call_answer" | "signal_answer" => described("8", DescriptionKind::Answer, "answer"),
         "call_offer" => described("8", DescriptionKind::Offer, "offer"),
         "signal_offer" => described("7", DescriptionKind::Offer, "offer"),
@@ -377,7 +393,7 @@ fn go_round(text: &str) {
             Command::Describe { kind, payload, extra, .. } => {
                 Notice::Description { about: about(), from, kind, payload, extra }
             }
-            Command::Invite(invite) => Notice::Incoming(Incoming {
+            Command::Invite(invite) | Command::BringIn { invite, .. } => Notice::Incoming(Incoming {
                 about: About {
                     call: call(),
                     caller: from,
@@ -387,6 +403,7 @@ fn go_round(text: &str) {
                 },
                 offer: invite.offer,
                 expires_in_ms: 1,
+                participants: vec![user("7"), user("8")],
                 extra: invite.extra,
             }),
             _ => continue,

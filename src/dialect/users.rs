@@ -41,11 +41,15 @@ impl Users {
             }
             "call_invitation" => self.invitation(fields)?,
             "call_offer" => self.description(fields)?,
-            "call_answer" => Command::Accept {
-                to: take_addressee(&mut fields)?,
-                answer: Some(fields.payload("answer", self.caps.max_sdp)?.ok_or_else(|| missing("answer"))?),
-                extra: passed_through(fields),
-            },
+            "call_answer" => {
+                let to = take_addressee(&mut fields)?;
+                let answer = fields.payload("answer", self.caps.max_sdp)?;
+                // Who was rung without an offer, in a group, joins without an answer.
+                if answer.is_none() && to.call.is_none() {
+                    return Err(missing("answer"));
+                }
+                Command::Accept { to, answer, extra: passed_through(fields) }
+            }
             // `null` is how a browser says that no more candidates follow, so only absence is a mistake.
             "ice_candidate" => Command::Candidate {
                 to: take_addressee(&mut fields)?,
@@ -62,22 +66,22 @@ impl Users {
         Ok(Inbound::Command(command))
     }
 
-    /// An invitation; with a `call_id` it is an offer within that call.
+    /// An invitation. With a `call_id` it is one into that call, and where it names nobody an offer within it.
     fn invitation(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
-        if let Some(call) = fields.call("call_id")? {
-            let user = take_recipient(&mut fields)?.map(|party| party.user);
-            return self.offer(Addressee { call: Some(call), user }, fields);
-        }
+        let call = fields.call("call_id")?;
         let mut callees: Vec<Party> = take_recipient(&mut fields)?.into_iter().collect();
         for user in fields.users("to_user_ids")? {
             if !callees.iter().any(|known| known.user == user) {
                 callees.push(user.into());
             }
         }
+        if call.is_some() && callees.is_empty() {
+            return self.offer(Addressee { call, user: None }, fields);
+        }
         if callees.is_empty() {
             return Err(Refusal::NoRecipient);
         }
-        Ok(Command::Invite(Invite {
+        let invite = Invite {
             callees,
             call_type: take_call_type(&mut fields)?,
             conversation: fields.conversation("conversation_id")?,
@@ -86,7 +90,11 @@ impl Users {
             glare: take_glare(&mut fields),
             idempotency_key: fields.text("idempotency_key", MAX_KEY)?,
             extra: passed_through(fields),
-        }))
+        };
+        Ok(match call {
+            Some(call) => Command::BringIn { call, invite },
+            None => Command::Invite(invite),
+        })
     }
 
     fn description(&self, mut fields: Fields<'_>) -> Result<Command, Refusal> {
@@ -152,6 +160,12 @@ impl Dialect for Users {
                 }
                 frame.value("call_id", call.map(|call| call.get()))
             }
+            // In a group that goes on it says one member will not come; the end of the call is `call_ended`.
+            Notice::NotJoining { call, user, call_type, reason } => ObjectWriter::typed("call_declined")
+                .value("from_user_id", user.user.to_json())
+                .text("call_type", call_type.as_str())
+                .text("reason", reason.as_str())
+                .value("call_id", call.get()),
             // Extensions: only a socket that said hello is told these.
             Notice::Ringing { .. }
             | Notice::Answered { .. }
@@ -169,7 +183,7 @@ impl Dialect for Users {
     }
 }
 
-fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> ObjectWriter {
+fn invitation(Incoming { about, offer, expires_in_ms, participants, extra }: &Incoming) -> ObjectWriter {
     let mut frame = ObjectWriter::typed("call_invitation")
         .value("from_user_id", about.caller.user.to_json())
         .value("from_name", about.caller_name.as_deref())
@@ -178,7 +192,11 @@ fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> Obj
     if let Some(offer) = offer {
         frame = frame.payload("offer", offer);
     }
-    frame.value("call_id", about.call.get()).value("expires_in_ms", *expires_in_ms).extra(extra)
+    frame = frame.value("call_id", about.call.get()).value("expires_in_ms", *expires_in_ms);
+    if !participants.is_empty() {
+        frame = frame.value("participants", participants.iter().map(UserId::to_json).collect::<Vec<_>>());
+    }
+    frame.extra(extra)
 }
 
 fn missing(name: &str) -> Refusal {

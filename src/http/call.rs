@@ -71,6 +71,7 @@ fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
 fn addressed_call(command: &Command) -> Option<CallId> {
     match command {
         Command::Invite(_) => None,
+        Command::BringIn { call, .. } => Some(*call),
         Command::Accept { to, .. }
         | Command::Decline { to }
         | Command::HangUp { to }

@@ -257,6 +257,16 @@ impl Tracker {
         }
     }
 
+    /// The user's call is one of several from now on: they are shown with nobody in particular.
+    pub fn in_group(&mut self, user: &UserId, call: CallId, now: Moment) {
+        if let Some(engaged) = self.users.get_mut(user).and_then(|entry| entry.engaged.as_mut())
+            && engaged.call == call
+        {
+            engaged.with = None;
+            self.touched(user, now);
+        }
+    }
+
     /// The user is free, if that call is what they were engaged in.
     pub fn release(&mut self, user: &UserId, call: CallId, now: Moment) {
         if let Some(entry) = self.users.get_mut(user)

@@ -8,10 +8,10 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::call::admission::{Admission, Engagement, admit};
-use crate::call::{Call, Effect, Event, Rules, Target};
+use crate::call::{Call, Effect, Event, Rules, Standing, Target};
 use crate::clock::Clock;
 use crate::ids::{CallId, DeviceId, UserId};
-use crate::signal::{CallView, Command, Notice, Phase, Refusal};
+use crate::signal::{CallView, Command, DescriptionKind, Notice, Party, Phase, Refusal};
 
 use super::CallRouter;
 use super::directory::Directory;
@@ -92,6 +92,16 @@ pub(super) struct Reconsider(pub Ask, pub Vec<CallId>);
 #[rtype(result = "()")]
 pub(super) struct HandBack(pub Ask, pub Vec<CallId>);
 
+/// A participant names others for this call. Who is free was reserved for it by the router; who is not
+/// among `invitees` is engaged in this call already, as far as the router knows.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct BringIn {
+    pub ask: Ask,
+    pub consulted: Vec<CallId>,
+    pub invitees: Vec<(Party, Standing)>,
+}
+
 /// How does it stand? Answered after everything before it is written.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -103,6 +113,8 @@ pub(super) struct Query(pub ReplyTo);
 pub(super) enum Progress {
     /// A participant takes part in the answered call.
     InCall(CallId, UserId),
+    /// A participant's call is one of several from now on.
+    InGroup(CallId, UserId),
     /// A participant is free.
     Released(CallId, UserId),
     /// The call is over and everybody who is there was told; and who ended it.
@@ -205,6 +217,7 @@ impl CallSession {
                 Effect::Record => record = true,
                 Effect::Tell { user, target, notice } => items.push(Item::Tell(user, target, notice)),
                 Effect::InCall { user } => self.router.do_send(Progress::InCall(id, user)),
+                Effect::InGroup { user } => self.router.do_send(Progress::InGroup(id, user)),
                 Effect::Release { user } => self.router.do_send(Progress::Released(id, user)),
             }
         }
@@ -218,14 +231,11 @@ impl CallSession {
         self.empty_outbox(ctx);
     }
 
-    /// Lets the router remember the call as one that ended. Not before that is written and told: until then
-    /// it may turn out that there never was such a call, a drain must not close the sockets it is to be told
-    /// on, and who is owed a closing message is not known.
-    fn announce_end(&mut self) {
-        if self.call.phase() != Phase::Ended {
-            return;
-        }
-        if !self.ending {
+    /// Tells the router that the call is over, and whose devices must be brought here when they are back. Not
+    /// before that is written and told: until then it may turn out that there never was such a call, a drain
+    /// must not close the sockets it is to be told on, and who is owed a closing message is not known.
+    fn tell_router(&mut self) {
+        if self.call.phase() == Phase::Ended && !self.ending {
             self.ending = true;
             self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
         }
@@ -296,7 +306,7 @@ impl CallSession {
         }
         if self.outbox.is_empty() {
             self.set_route(self.call.direct());
-            self.announce_end();
+            self.tell_router();
             self.stop_if_done(ctx);
         }
     }
@@ -410,6 +420,52 @@ impl CallSession {
     }
 }
 
+impl CallSession {
+    /// Whether somebody takes part or rings.
+    fn is_in(&self, user: &UserId) -> bool {
+        self.call.legs().iter().any(|leg| leg.user() == user && !leg.state().is_over())
+    }
+
+    fn bring_in(&mut self, BringIn { ask, consulted, invitees }: BringIn, ctx: &mut Context<Self>) {
+        let Command::BringIn { invite, .. } = &ask.command else { return };
+        let mut named = invite.callees.iter().map(|party| &party.user);
+        let outside = |user: &UserId| invitees.iter().any(|(party, _)| party.user == *user);
+        if self.call.phase() != Phase::Ended && named.any(|user| !outside(user) && !self.is_in(user)) {
+            // Has just left: the router, which learns of that before it reads this, takes standings anew.
+            self.release(&invitees);
+            self.router.do_send(Consulted(ask, consulted));
+            return;
+        }
+        let Ask { peer, command: Command::BringIn { invite, .. }, reply } = ask else { return };
+        let reserved = invitees.clone();
+        let event = match (invite.callees.as_slice(), invite.offer) {
+            ([member], Some(payload)) if invitees.is_empty() => Event::Describe {
+                user: peer.user,
+                device: peer.device,
+                to: Some(member.user.clone()),
+                kind: DescriptionKind::Offer,
+                payload,
+                extra: invite.extra,
+            },
+            (_, offer) => {
+                let (by, name) = (peer.user, peer.name.or(invite.name));
+                Event::Invite { by, name, invitees, offer, extra: invite.extra }
+            }
+        };
+        self.happen(event, Some((reply, Wanted::View)), ctx);
+        self.release(&reserved);
+    }
+
+    /// Frees those of the invited who were reserved for this call and are not in it.
+    fn release(&self, invitees: &[(Party, Standing)]) {
+        for (party, standing) in invitees {
+            if matches!(standing, Standing::Free(_)) && !self.is_in(&party.user) {
+                self.router.do_send(Progress::Released(self.call.id(), party.user.clone()));
+            }
+        }
+    }
+}
+
 impl Actor for CallSession {
     type Context = Context<Self>;
 
@@ -451,6 +507,13 @@ impl Handler<HandBack> for CallSession {
     fn handle(&mut self, HandBack(ask, mut consulted): HandBack, _: &mut Self::Context) {
         consulted.push(self.call.id());
         self.router.do_send(Consulted(ask, consulted));
+    }
+}
+
+impl Handler<BringIn> for CallSession {
+    type Result = ();
+    fn handle(&mut self, bring_in: BringIn, ctx: &mut Self::Context) {
+        self.bring_in(bring_in, ctx);
     }
 }
 

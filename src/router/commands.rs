@@ -7,7 +7,7 @@ use crate::call::{Call, Event, Standing, Start};
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::signal::{Addressee, Command, Party, Refusal};
 
-use super::call_session::{CallSession, Consulted, HandBack, Happen, Query, Reconsider, Wanted};
+use super::call_session::{BringIn, CallSession, Consulted, HandBack, Happen, Query, Reconsider, Wanted};
 use super::messages::{Ask, Peer, Reply, ReplyTo};
 use super::{CallRouter, Live, no_such_call};
 
@@ -19,9 +19,11 @@ impl CallRouter {
         }
         match command {
             Command::Invite(_) => self.invite(Ask { peer, command, reply }, consulted, ctx),
+            Command::BringIn { .. } => self.bring_in(Ask { peer, command, reply }, consulted),
             Command::Accept { to, answer, extra } => {
                 let answer = answer.map(|answer| (answer, extra));
-                let event = |peer: Peer| Event::Accept { user: peer.user, device: peer.device, answer };
+                let other = to.user.clone();
+                let event = |peer: Peer| Event::Accept { user: peer.user, device: peer.device, to: other, answer };
                 self.pass_on(peer, &to, reply, Wanted::View, event);
             }
             Command::Decline { to } => {
@@ -73,12 +75,15 @@ impl CallRouter {
         let live = call.and_then(|call| self.calls.get(&call));
         match live {
             Some(live) => live.session.do_send(Happen { event: event(peer), reply: Some((reply, wanted)) }),
-            None => reply.answer(self.late(&peer, to, &event(peer.clone()))),
+            None => {
+                let ending = matches!(event(peer.clone()), Event::HangUp { .. } | Event::Decline { .. });
+                reply.answer(self.late(&peer, to, ending));
+            }
         }
     }
 
     /// The answer to a command about a call that is over, or never was.
-    fn late(&self, peer: &Peer, to: &Addressee, event: &Event) -> Result<Reply, Refusal> {
+    fn late(&self, peer: &Peer, to: &Addressee, ending: bool) -> Result<Reply, Refusal> {
         let call = to.call.or_else(|| self.recent.last_of(&peer.user)).ok_or_else(no_such_call)?;
         let (view, ended_by) = self.recent.find(call, &peer.user).ok_or_else(no_such_call)?;
         if let (None, Some(user)) = (to.call, &to.user)
@@ -87,7 +92,6 @@ impl CallRouter {
         {
             return Err(no_such_call());
         }
-        let ending = matches!(event, Event::HangUp { .. } | Event::Decline { .. });
         match view.reason {
             Some(_) if ending && ended_by == Some(&peer.user) => Ok(Reply::Call(view.clone())),
             Some(reason) => Err(Refusal::CallEnded(reason)),
@@ -112,6 +116,51 @@ impl CallRouter {
             return live.session.do_send(HandBack(ask, consulted));
         }
         self.start_call(ask, ctx);
+    }
+
+    /// Takes the standing of everybody named for a live call and reserves those who are free, in one
+    /// turn; what becomes of them is the call's to decide.
+    fn bring_in(&mut self, ask: Ask, consulted: Vec<CallId>) {
+        let Command::BringIn { call, invite } = &ask.command else { return };
+        let (call, user) = (*call, &ask.peer.user);
+        if invite.callees.iter().any(|party| party.user == *user) {
+            return ask.reply.answer(Err(Refusal::SelfCall));
+        }
+        let engaged_here =
+            |router: &Self, user: &UserId| router.tracker.engaged(user).is_some_and(|engaged| engaged.call == call);
+        let Some(live) = self.calls.get(&call) else {
+            let to = Addressee { call: Some(call), user: None };
+            return ask.reply.answer(self.late(&ask.peer, &to, false));
+        };
+        if !engaged_here(self, user) {
+            // The call has the right words for those who left it; nobody is reserved for them.
+            let (by, name, extra) = (user.clone(), None, Vec::new());
+            let event = Event::Invite { by, name, invitees: Vec::new(), offer: None, extra };
+            return live.session.do_send(Happen { event, reply: Some((ask.reply, Wanted::View)) });
+        }
+        let outsiders: Vec<Party> =
+            invite.callees.iter().filter(|party| !engaged_here(self, &party.user)).cloned().collect();
+        if let Some(live) = self.to_consult(&outsiders, &consulted) {
+            return live.session.do_send(HandBack(ask, consulted));
+        }
+        if !outsiders.is_empty()
+            && let Err(wait) = (self.settings.may_invite)(user)
+        {
+            return ask.reply.answer(Err(Refusal::RateLimited(wait)));
+        }
+        let now = self.now().tick;
+        let mut invitees = Vec::new();
+        for party in outsiders {
+            let standing = self.standing(&party.user);
+            if matches!(standing, Standing::Free(_)) {
+                self.tracker.reserve(&party.user, call, None, now);
+            }
+            invitees.push((party, standing));
+        }
+        if let Some(live) = self.calls.get(&call) {
+            live.session.do_send(BringIn { ask, consulted, invitees });
+        }
+        self.publish();
     }
 
     /// A call a callee is engaged in that has not been asked yet: the callee may have left it already.

@@ -204,6 +204,7 @@ impl Handler<Progress> for CallRouter {
         let now = self.now().tick;
         match progress {
             Progress::InCall(call, user) => self.tracker.in_call(&user, call, now),
+            Progress::InGroup(call, user) => self.tracker.in_group(&user, call, now),
             Progress::Released(call, user) => self.tracker.release(&user, call, now),
             Progress::Ended(view, ended_by) => {
                 let call = view.id;

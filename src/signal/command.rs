@@ -38,6 +38,14 @@ pub struct Addressee {
 pub enum Command {
     /// Ring somebody.
     Invite(Invite),
+    /// Ring others into a live call. For those who are in it already it is an offer within the call: who
+    /// is in, only the call knows.
+    BringIn {
+        /// The call.
+        call: CallId,
+        /// Whom, and with which offer.
+        invite: Invite,
+    },
     /// Join the call that rings here.
     Accept {
         /// Which call.

@@ -30,6 +30,8 @@ pub struct Incoming {
     pub offer: Option<Payload>,
     /// How long it still rings, in milliseconds.
     pub expires_in_ms: u64,
+    /// In a group: everybody who takes part or rings, the receiver too, in the order they came in.
+    pub participants: Vec<UserId>,
     /// Fields passed through from the caller.
     pub extra: Extra,
 }
@@ -116,6 +118,17 @@ pub enum Notice {
         call: CallId,
         /// Who joined.
         user: UserId,
+    },
+    /// To the caller, and to who else invited them: somebody named for a group call does not join it.
+    NotJoining {
+        /// The call.
+        call: CallId,
+        /// Who does not join.
+        user: Party,
+        /// Voice or video.
+        call_type: CallType,
+        /// Why: declined, busy, offline or no answer.
+        reason: Reason,
     },
     /// A participant left a group call that goes on.
     PeerLeft {

@@ -74,7 +74,7 @@ fn invite_of(callees: Vec<Party>, offer: Option<Payload>) -> Invite {
 
 fn accept(who: &str, answer: &str) -> Event {
     let answer = (!answer.is_empty()).then(|| (payload(answer), Extra::new()));
-    Event::Accept { user: user(who), device: device(who), answer }
+    Event::Accept { user: user(who), device: device(who), to: None, answer }
 }
 
 fn decline(who: &str) -> Event {
@@ -117,8 +117,13 @@ fn reload(who: &str) -> Event {
 }
 
 fn bring(by: &str, words: &str) -> Event {
-    let (user_, standing) = standings(words).remove(0);
-    Event::Invite { by: user(by), user: user_, standing }
+    bring_with(by, words, "")
+}
+
+fn bring_with(by: &str, words: &str, offer: &str) -> Event {
+    let offer = (!offer.is_empty()).then(|| payload(offer));
+    let name = Some(format!("{by}'s name"));
+    Event::Invite { by: user(by), name, invitees: standings(words), offer, extra: Extra::new() }
 }
 
 fn back(who: &str) -> Event {
@@ -161,6 +166,7 @@ fn words(notice: &Notice) -> String {
         Notice::PeerReconnecting { user, grace_ms, .. } => format!("reconnecting {user} {}", grace_ms / 1000),
         Notice::PeerResumed { user, .. } => format!("resumed {user}"),
         Notice::PeerJoined { user, .. } => format!("joined {user}"),
+        Notice::NotJoining { user, reason, .. } => format!("not joining {user} {}", name(reason)),
         Notice::PeerLeft { user, reason, .. } => format!("left {user} {}", name(reason)),
         Notice::Missed { reason, .. } => format!("missed {}", name(reason)),
     }

@@ -77,6 +77,6 @@ fn whatever_happens_the_laws_hold() {
     for what in
         ["Glare in Ringing", "Redial in Ringing", "Reload in Answered", "Undelivered in Ended", "Restarted in Answered"]
     {
-        assert!(seen.get(what).is_some_and(|times| *times > 10), "hardly any {what}: {seen:#?}");
+        assert!(seen.get(what).is_some_and(|times| *times > 2), "hardly any {what}: {seen:#?}");
     }
 }

@@ -152,7 +152,7 @@ impl World {
             Step::Accept { by, answer, known } => {
                 let answer = answer.then(|| (payload(&format!("s{}", self.sent)), Extra::new()));
                 let device = known.then(|| self.slots[by].id.clone());
-                self.command(by, |user| Event::Accept { user, device, answer });
+                self.command(by, |user| Event::Accept { user, device, to: None, answer });
             }
             Step::Decline { by } => {
                 let device = Some(self.slots[by].id.clone());
@@ -324,7 +324,10 @@ impl World {
         if free {
             self.tracker.reserve(whom, call, None, self.now.tick);
         }
-        self.event(call, Event::Invite { by: owner(by), user: whom.clone().into(), standing }, None);
+        let offer = by.is_multiple_of(2).then(|| payload(&format!("i{}", self.sent)));
+        let invitees = vec![(whom.clone().into(), standing)];
+        let invite = Event::Invite { by: owner(by), name: None, invitees, offer, extra: Extra::new() };
+        self.event(call, invite, None);
         let live = &self.calls[&call].call;
         if free && !live.legs().iter().any(|leg| leg.user() == whom && !leg.state().is_over()) {
             self.tracker.release(whom, call, self.now.tick);

@@ -9,6 +9,7 @@ mod cross;
 mod devices;
 mod drain;
 mod glare;
+mod groups;
 mod kills;
 mod limits;
 mod outages;

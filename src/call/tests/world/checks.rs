@@ -77,6 +77,7 @@ impl World {
             match effect {
                 Effect::Record => self.write(id),
                 Effect::InCall { user } => self.tracker.in_call(&user, id, self.now.tick),
+                Effect::InGroup { user } => self.tracker.in_group(&user, id, self.now.tick),
                 Effect::Release { user } => self.tracker.release(&user, id, self.now.tick),
                 Effect::Tell { user, target, notice } => {
                     self.log.push(format!("           {user} {target:?}: {}", words(&notice)));
@@ -101,6 +102,10 @@ impl World {
     fn may_be_told(&self, id: CallId, who: &UserId, notice: &Notice, before: &Before) {
         let after = self.state(id, who).expect("only participants are told anything");
         if matches!(notice, Notice::Closed { .. } | Notice::Missed { .. }) {
+            return;
+        }
+        if matches!(notice, Notice::NotJoining { .. }) && before.1.is_empty() {
+            // A call that was over before it rang.
             return;
         }
         let was = before.1.iter().find(|(user, _)| user == who).map(|(_, state)| *state);

@@ -15,10 +15,12 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Edge;
 use super::body::Body;
 use super::limits::RestLimits;
 use crate::auth::{Authenticator, Grant, Identity, Rejected, Role};
 use crate::ids::UserId;
+use crate::router::learn;
 use crate::signal::Refusal;
 
 /// Who the caller is, in dev mode.
@@ -163,8 +165,12 @@ fn on_behalf(request: &HttpRequest, identity: Identity) -> Result<Identity, Refu
     }
     let other = other.to_str().unwrap_or_default().trim();
     let user = UserId::parse(other).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    // The service's own name is not theirs.
-    Ok(Identity { user, name: None, ..identity })
+    Ok(stand_in(identity, user))
+}
+
+/// A service as the user it acts for: its own name and profiles are not theirs.
+fn stand_in(service: Identity, user: UserId) -> Identity {
+    Identity { user, name: None, profiles: Vec::new(), ..service }
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is
@@ -208,7 +214,7 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
         _ => None,
     };
     Ok(match stands_for {
-        Some(user) if user != identity.user => Identity { user, name: None, ..identity },
+        Some(user) if user != identity.user => stand_in(identity, user),
         _ => identity,
     })
 }
@@ -227,6 +233,9 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let identity = authenticate_rest(&request).await?;
             RestLimits::count(&request, &identity.user)?;
+            if let Some(edge) = request.app_data::<web::Data<Edge>>() {
+                learn(&edge.directory, &edge.router, &identity.user, &identity.profiles);
+            }
             Ok(Self(identity))
         })
     }

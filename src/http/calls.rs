@@ -130,7 +130,7 @@ pub async fn events(caller: Caller, edge: web::Data<Edge>, path: web::Path<Strin
 }
 
 /// A call this reader may see; others are not told whether it exists.
-async fn readable(edge: &Edge, identity: &Identity, id: &str) -> Result<CallRow, Refusal> {
+pub(super) async fn readable(edge: &Edge, identity: &Identity, id: &str) -> Result<CallRow, Refusal> {
     let id = CallId::parse(id).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let row = queries::call(&edge.store, id).await?;
     row.filter(|row| sees_all(identity) || row.is_member(&identity.user)).ok_or(Refusal::NotFound("call"))

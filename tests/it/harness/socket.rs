@@ -35,6 +35,12 @@ impl Dial {
         self
     }
 
+    /// With a slash at the end of its path.
+    pub fn slash(mut self) -> Self {
+        self.path.push('/');
+        self
+    }
+
     /// With a token in the query, as browsers may.
     pub fn token(mut self, token: &str) -> Self {
         self.query.push(("token", token.to_owned()));
@@ -104,6 +110,11 @@ impl Socket {
             headers: Vec::new(),
             who: format!("user {user}"),
         }
+    }
+
+    /// Begins to open the socket of a profile: `/ws/{id}/{role}`.
+    pub fn dial_profile(service: &Service, id: &str, role: &str) -> Dial {
+        Dial { path: format!("/ws/{id}/{role}"), who: format!("{role} {id}"), ..Self::dial(service, "") }
     }
 
     /// Sends a message.

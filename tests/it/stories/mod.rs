@@ -8,6 +8,7 @@ mod cross;
 mod devices;
 mod glare;
 mod polling;
+mod profiles;
 mod reconnect;
 mod records;
 mod restart;

@@ -147,12 +147,13 @@ async fn logged_already(
     user: &UserId,
     conversation: Option<&ConversationId>,
 ) -> Result<Option<CallId>, Refusal> {
-    let look = || queries::logged_already(&edge.store, user, conversation, edge.clock.now().wall);
-    if let Some(call) = look().await? {
+    let now = edge.clock.now().wall;
+    if let Some(call) = queries::logged_already(&edge.store, user, conversation, false, now).await? {
         return Ok(Some(call));
     }
+    // Before an attempt that failed is taken for the one that is meant: that may be the next, on its way.
     tokio::time::sleep(OVERTAKEN_FOR).await;
-    Ok(look().await?)
+    Ok(queries::logged_already(&edge.store, user, conversation, true, now).await?)
 }
 
 /// The record of a call that only its page knows. Nobody but the caller is in it: a client's word makes no

@@ -478,7 +478,7 @@ async fn who_may_not_is_told_before_or_after_the_upgrade() {
         ("/ws/7", "Origin: https://evil.example\r\n", "403"),
         ("/ws/notifications", "", "404"),
         ("/ws/chat/", "", "404"),
-        ("/ws/7/tutor", "", "404"),
+        ("/ws/7/lodger", "", "404"),
         ("/ws/a%20b", "", "404"),
         ("/ws/7?device_id=http", "", "400"),
         ("/ws/7?device_id=a%20b", "", "400"),

@@ -18,13 +18,14 @@ const LATE: Duration = Duration::seconds(10);
 /// How long a reported call may stand open.
 const OPEN_FOR: Duration = Duration::days(1);
 
-/// The call of this user that a page which logs one in this conversation means: the live one, else the user's own
-/// that ended unanswered a moment ago (busy and offline end at once). A call that names no conversation may be in
-/// this one.
+/// The call of this user that a page which logs one in this conversation means: the live one, else, with
+/// `over_as_well`, the user's own that ended unanswered a moment ago (busy and offline end at once). A call that
+/// names no conversation may be in this one.
 pub async fn logged_already(
     store: &Store,
     user: &UserId,
     conversation: Option<&ConversationId>,
+    over_as_well: bool,
     now: Timestamp,
 ) -> Result<Option<CallId>, StoreError> {
     use calls::Column as C;
@@ -43,7 +44,8 @@ pub async fn logged_already(
         // Both, so that an index helps: calls ring for a minute or so.
         .add(C::StartedAt.gt(now - Duration::hours(1)))
         .add(C::EndedAt.gt(now - LATE));
-    for which in [live, just_ended] {
+    let both = if over_as_well { vec![live, just_ended] } else { vec![live] };
+    for which in both {
         let there = conversation
             .map(|id| Condition::any().add(C::ConversationId.eq(id.as_str())).add(C::ConversationId.is_null()));
         let found: Option<i64> = within(

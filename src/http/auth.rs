@@ -165,12 +165,8 @@ fn on_behalf(request: &HttpRequest, identity: Identity) -> Result<Identity, Refu
     }
     let other = other.to_str().unwrap_or_default().trim();
     let user = UserId::parse(other).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    Ok(stand_in(identity, user))
-}
-
-/// A service as the user it acts for: its own name and profiles are not theirs.
-fn stand_in(service: Identity, user: UserId) -> Identity {
-    Identity { user, name: None, profiles: Vec::new(), ..service }
+    // As that user, with nothing of the service's own: neither its name nor its view of everybody's calls.
+    Ok(Identity { expires_at: identity.expires_at, ..Identity::plain(user, Role::User) })
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is
@@ -214,7 +210,8 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
         _ => None,
     };
     Ok(match stands_for {
-        Some(user) if user != identity.user => stand_in(identity, user),
+        // The service's own name and profiles are not theirs.
+        Some(user) if user != identity.user => Identity { user, name: None, profiles: Vec::new(), ..identity },
         _ => identity,
     })
 }

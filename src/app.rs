@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{AuthMode, Settings};
 use crate::dialect::Caps;
 use crate::dialect::polling::Polling;
+use crate::dialect::profiles::profiles;
 use crate::dialect::users::Users;
 use crate::http::gate::{Gate, guard};
 use crate::http::limits::RestLimits;
@@ -26,7 +27,7 @@ use crate::recovery;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings};
 use crate::sockets::TokenAdmission;
-use crate::store::{Store, Writer};
+use crate::store::{Store, Writer, queries};
 use crate::ws::{self, SocketEdge};
 
 /// How often a draining service looks whether it is idle.
@@ -34,6 +35,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long sockets get to say goodbye before the listener is stopped for good.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How often calls that clients reported and left open are looked for.
+const SETTLE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Connections a worker takes beyond the ceiling of sockets: requests are served, and one socket too many is
 /// refused, also when all sockets are taken. Without it they would wait unheard in the backlog.
@@ -75,6 +79,9 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         actix_web::rt::spawn(async move { authenticator.keep_keys_fresh().await });
     }
     let directory = Arc::new(Directory::default());
+    for (profile, owner) in recovered.profiles {
+        directory.assign(profile, owner);
+    }
     let limits = MailboxLimits { pending: settings.limits.pending_signals, ..MailboxLimits::default() };
     let mailboxes = Arc::new(Mailboxes::new(clock, limits));
     let router = {
@@ -93,6 +100,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             CallRouter::new(router_settings, clock, directory, mailboxes, ledger, recovered.calls)
         })
     };
+    actix_web::rt::spawn(settle_reported(store.clone(), clock));
     let edge = web::Data::new(Edge {
         router: router.clone(),
         directory,
@@ -102,7 +110,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         clock,
         polling: Polling::new(caps(settings)),
     });
-    let sockets = web::Data::new(socket_edge(settings, clock, &router, &authenticator));
+    let sockets = web::Data::new(socket_edge(settings, clock, &router, &edge.directory, &authenticator));
     let gate = web::Data::new(Gate::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
@@ -190,6 +198,16 @@ impl Shutdown {
     }
 }
 
+/// Ends what clients reported and left open, for ever.
+async fn settle_reported(store: Store, clock: Clock) {
+    loop {
+        tokio::time::sleep(SETTLE_EVERY).await;
+        if let Err(error) = queries::settle_reported(&store, clock.now().wall).await {
+            log::warn!("reported calls that were left open are ended later: {error}");
+        }
+    }
+}
+
 /// Resolves at the next SIGTERM or SIGINT.
 async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -243,6 +261,7 @@ fn socket_edge(
     settings: &Settings,
     clock: Clock,
     router: &Addr<CallRouter>,
+    directory: &Arc<Directory>,
     authenticator: &web::Data<Authenticator>,
 ) -> SocketEdge {
     let (per_second, burst) = (settings.limits.messages_per_second, settings.limits.message_burst);
@@ -262,8 +281,10 @@ fn socket_edge(
             total: settings.limits.max_connections,
             ..ws::Limits::default()
         },
-        admission: Arc::new(TokenAdmission::new(authenticator.clone())),
+        admission: Arc::new(TokenAdmission::new(authenticator.clone(), Arc::clone(directory), router.clone())),
         users: Arc::new(Users::new(caps(settings))),
+        profiles: Arc::new(profiles(caps(settings))),
+        profile_types: settings.auth.profile_types.clone(),
         budget: Arc::new(move |_| {
             let mut budget = SocketBudget::new(per_second, burst);
             Box::new(move || budget.take(clock.moment()))

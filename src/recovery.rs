@@ -12,6 +12,8 @@ pub struct Recovered {
     pub highest_call_id: i64,
     /// Live calls, each with when its participants were last seen.
     pub calls: Vec<(Call, Vec<(UserId, Timestamp)>)>,
+    /// Whose profiles are, by their keys.
+    pub profiles: Vec<(UserId, UserId)>,
 }
 
 /// Reads what was left, and ends what cannot be gone on with: a call whose machine cannot be read would
@@ -35,6 +37,8 @@ pub async fn recover(store: &Store, clock: Clock) -> Result<Recovered, StoreErro
     if !calls.is_empty() {
         log::info!("{} live calls are taken up", calls.len());
     }
+    queries::settle_reported(store, now.wall).await?;
     queries::settle_statuses(store).await?;
-    Ok(Recovered { highest_call_id: queries::highest_call_id(store).await?, calls })
+    let profiles = queries::profiles(store).await?;
+    Ok(Recovered { highest_call_id: queries::highest_call_id(store).await?, calls, profiles })
 }

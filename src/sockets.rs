@@ -1,37 +1,60 @@
 //! Joins the socket edge to authentication: who may open a socket, by gate and token.
 
+use std::sync::Arc;
+
+use actix::Addr;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use futures_util::future::LocalBoxFuture;
 
-use crate::auth::{Authenticator, Identity};
+use crate::auth::{Authenticator, Identity, Role};
 use crate::http::auth::{Denial, PathOwner, authenticate_socket};
 use crate::ids::UserId;
-use crate::signal::Refusal;
-use crate::ws::{Admission, Admitted, Denied, Freshness};
+use crate::router::{CallRouter, Directory, learn};
+use crate::signal::{Profile, Refusal};
+use crate::ws::{Admission, Admitted, Denied, Door, Freshness};
 
 /// Judges by the tokens of `auth` and the origins of `http::gate`.
 pub struct TokenAdmission {
     authenticator: Data<Authenticator>,
+    directory: Arc<Directory>,
+    router: Addr<CallRouter>,
 }
 
 impl TokenAdmission {
-    /// Judges with this authenticator.
-    pub fn new(authenticator: Data<Authenticator>) -> Self {
-        Self { authenticator }
+    /// Judges with this authenticator, and passes on which profiles are whose.
+    pub fn new(authenticator: Data<Authenticator>, directory: Arc<Directory>, router: Addr<CallRouter>) -> Self {
+        Self { authenticator, directory, router }
+    }
+
+    /// Whose the socket is. Nobody's token stands for a profile that is believed, or that a service acts for:
+    /// it is the user's whose it is known to be.
+    fn user(&self, identity: &Identity, door: Door<'_>) -> UserId {
+        let user = identity.user.clone();
+        match door {
+            Door::Profile(_) if identity.expires_at.is_none() || identity.role == Role::Service => {
+                self.directory.resolve(user)
+            }
+            Door::Profile(_) | Door::User(_) => user,
+        }
     }
 }
 
 impl Admission for TokenAdmission {
-    fn admit<'a>(
-        &'a self,
-        req: &'a HttpRequest,
-        path_user: &'a UserId,
-    ) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
+    fn admit<'a>(&'a self, req: &'a HttpRequest, door: Door<'a>) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
         // A foreign origin does not get here: the gate stands before every route.
         Box::pin(async move {
-            match authenticate_socket(req, PathOwner::User(path_user)).await {
-                Ok(Identity { user, name, expires_at, .. }) => Ok(Admitted { user, name, expires_at }),
+            let owner = match door {
+                Door::User(user) => PathOwner::User(user),
+                Door::Profile(Profile { kind, id }) => PathOwner::Profile { kind, id },
+            };
+            match authenticate_socket(req, owner).await {
+                Ok(identity) => {
+                    // Before the socket itself is announced, so that it can be called by them at once.
+                    learn(&self.directory, &self.router, &identity.user, &identity.profiles);
+                    let user = self.user(&identity, door);
+                    Ok(Admitted { user, name: identity.name, expires_at: identity.expires_at })
+                }
                 Err(denied) => {
                     tokio::time::sleep(denied.delay).await;
                     Err(match denied.why {
@@ -43,11 +66,12 @@ impl Admission for TokenAdmission {
         })
     }
 
-    fn refresh(&self, user: UserId, token: String) -> Freshness {
+    fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness {
         let authenticator = self.authenticator.clone();
         Box::pin(async move {
             let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
-            if identity.may_act_for(&user) {
+            let shows = profile.is_none_or(|profile| identity.has_profile(&profile.kind, &profile.id));
+            if identity.may_act_for(&user) && shows {
                 Ok(identity.expires_at)
             } else {
                 Err(Refusal::Forbidden("that token is somebody else's".to_owned()))

@@ -46,6 +46,10 @@ pub struct Model {
     /// The live call as JSON, from which a restarted service goes on.
     #[sea_orm(column_type = "Text", nullable)]
     pub live: Option<String>,
+    /// When a client first said that it was connected; information, beside what the service saw.
+    pub client_connected_at: Option<DateTimeUtc>,
+    /// How long a client counted; information as well.
+    pub client_duration_seconds: Option<i64>,
 }
 
 /// No relations: rows are joined by hand where a query needs them.

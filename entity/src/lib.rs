@@ -5,5 +5,6 @@
 pub mod call_events;
 pub mod call_legs;
 pub mod calls;
+pub mod profiles;
 pub mod user_status;
 pub mod users;

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{Algorithm, AuthMode, Settings};
 use crate::auth::DEVELOPMENT_SECRET;
 
+/// What profile sockets call users without a profile, so that no profile has this type.
+const NO_PROFILE: &str = "user";
+
 /// The shortest HMAC secret accepted: as long as the hash, so that guessing it is no easier.
 const MIN_SECRET_BYTES: usize = 32;
 
@@ -67,6 +70,11 @@ impl Settings {
 
     fn auth_problems(&self, found: &mut Vec<String>) {
         let auth = &self.auth;
+        if auth.profile_types.iter().any(|kind| kind == NO_PROFILE) {
+            found.push(format!(
+                "auth.profile_types must not hold \"{NO_PROFILE}\": on profile sockets that names whoever has no profile."
+            ));
+        }
         if let Some(secret) = &auth.jwt_secret {
             if secret.expose().len() < MIN_SECRET_BYTES {
                 found.push(format!(

@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod polling;
+pub mod profiles;
 pub mod users;
 
 #[cfg(test)]
@@ -87,7 +88,10 @@ pub trait Dialect: Send + Sync {
 pub type Entry = (&'static str, fn(Caps) -> std::sync::Arc<dyn Dialect>);
 
 /// The dialects spoken on sockets.
-pub const DIALECTS: &[Entry] = &[("users", |caps| std::sync::Arc::new(users::Users::new(caps)))];
+pub const DIALECTS: &[Entry] = &[
+    ("users", |caps| std::sync::Arc::new(users::Users::new(caps))),
+    ("profiles", |caps| std::sync::Arc::new(profiles::profiles(caps))),
+];
 
 /// `{"type":"error","code","message","reason"?,"retry_after_ms"?,"ref"?}`.
 pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
@@ -122,12 +126,17 @@ fn take_reference(fields: &mut Fields<'_>) -> Option<Payload> {
 
 /// Whom a message names: `to_user_id`, else `to_profile_type` with `to_profile_id`.
 ///
-/// A profile nobody has mapped to a user is a principal of its own, named `tutor_1`.
+/// A profile nobody has mapped to a user is a principal of its own, named `tutor_1`. Profile sockets are
+/// shown who has no profile as type `user`, and may answer to that.
 fn take_recipient(fields: &mut Fields<'_>) -> Result<Option<Party>, Refusal> {
     let user = fields.user("to_user_id")?;
     let (kind, id) = (fields.id_text("to_profile_type")?, fields.id_text("to_profile_id")?);
     match (user, kind, id) {
         (Some(user), ..) => Ok(Some(user.into())),
+        (None, Some(kind), Some(id)) if kind == profiles::NO_PROFILE => {
+            let user = UserId::parse(&id).map_err(|why| Refusal::Invalid(format!("to_profile_id: {why}")))?;
+            Ok(Some(user.into()))
+        }
         (None, Some(kind), Some(id)) => {
             let profile = Profile { kind, id };
             let user = profile.key();

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, ObjectWriter};
+use super::profiles::Naming;
 use super::{
     Caps, Dialect, Inbound, MAX_TOKEN, Parsed, is_servers_own, take_addressee, take_recipient, take_reference,
 };
@@ -22,12 +23,18 @@ const MAX_KEY: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub struct Users {
     caps: Caps,
+    naming: Naming,
 }
 
 impl Users {
     /// The dialect with these size limits.
     pub fn new(caps: Caps) -> Self {
-        Self { caps }
+        Self::naming(caps, Naming::Users)
+    }
+
+    /// The dialect with another way to say who sent a message.
+    pub(super) fn naming(caps: Caps, naming: Naming) -> Self {
+        Self { caps, naming }
     }
 
     fn read(&self, kind: &str, mut fields: Fields<'_>) -> Result<Inbound, Refusal> {
@@ -125,20 +132,21 @@ impl Dialect for Users {
 
     fn render(&self, notice: &Notice, _to: &UserId) -> Option<String> {
         let frame = match notice {
-            Notice::Incoming(incoming) => invitation(incoming),
+            Notice::Incoming(incoming) => invitation(self.naming, incoming),
             Notice::Description { about, from, kind, payload, extra } => {
                 let (name, field) = match kind {
                     DescriptionKind::Offer => ("call_offer", "offer"),
                     DescriptionKind::Answer => ("call_answer", "answer"),
                 };
-                ObjectWriter::typed(name)
-                    .value("from_user_id", from.user.to_json())
+                self.naming
+                    .sender(ObjectWriter::typed(name), from)
                     .payload(field, payload)
                     .value("call_id", about.call.get())
                     .extra(extra)
             }
-            Notice::Candidate { call, from, payload, extra } => ObjectWriter::typed("ice_candidate")
-                .value("from_user_id", from.user.to_json())
+            Notice::Candidate { call, from, payload, extra } => self
+                .naming
+                .candidate_sender(ObjectWriter::typed("ice_candidate"), from)
                 .payload("candidate", payload)
                 .value("call_id", call.get())
                 .extra(extra),
@@ -151,8 +159,9 @@ impl Dialect for Users {
                     Closing::AnsweredElsewhere => ("call_ended", Some("answered_elsewhere")),
                     Closing::DeclinedElsewhere => ("call_ended", Some("declined_elsewhere")),
                 };
-                let mut frame = ObjectWriter::typed(name)
-                    .value("from_user_id", peer.user.to_json())
+                let mut frame = self
+                    .naming
+                    .sender(ObjectWriter::typed(name), peer)
                     .text("call_type", call_type.as_str())
                     .value("reason", reason);
                 if name == "call_ended" {
@@ -183,9 +192,10 @@ impl Dialect for Users {
     }
 }
 
-fn invitation(Incoming { about, offer, expires_in_ms, participants, extra }: &Incoming) -> ObjectWriter {
-    let mut frame = ObjectWriter::typed("call_invitation")
-        .value("from_user_id", about.caller.user.to_json())
+fn invitation(naming: Naming, incoming: &Incoming) -> ObjectWriter {
+    let Incoming { about, offer, expires_in_ms, participants, extra } = incoming;
+    let mut frame = naming
+        .sender(ObjectWriter::typed("call_invitation"), &about.caller)
         .value("from_name", about.caller_name.as_deref())
         .text("call_type", about.call_type.as_str())
         .value("conversation_id", about.conversation.as_ref().map_or(Value::Null, |id| id.to_json()));

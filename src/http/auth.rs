@@ -15,10 +15,12 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Edge;
 use super::body::Body;
 use super::limits::RestLimits;
 use crate::auth::{Authenticator, Grant, Identity, Rejected, Role};
 use crate::ids::UserId;
+use crate::router::learn;
 use crate::signal::Refusal;
 
 /// Who the caller is, in dev mode.
@@ -208,7 +210,8 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
         _ => None,
     };
     Ok(match stands_for {
-        Some(user) if user != identity.user => Identity { user, name: None, ..identity },
+        // The service's own name and profiles are not theirs.
+        Some(user) if user != identity.user => Identity { user, name: None, profiles: Vec::new(), ..identity },
         _ => identity,
     })
 }
@@ -227,6 +230,9 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let identity = authenticate_rest(&request).await?;
             RestLimits::count(&request, &identity.user)?;
+            if let Some(edge) = request.app_data::<web::Data<Edge>>() {
+                learn(&edge.directory, &edge.router, &identity.user, &identity.profiles);
+            }
             Ok(Self(identity))
         })
     }

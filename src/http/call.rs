@@ -220,6 +220,7 @@ pub async fn mark_seen(
 pub async fn history(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let other = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let other = edge.directory.resolve(other);
     let rows = queries::history_between(&edge.store, &identity.user, &other, MAX_ROWS).await?;
     let history: Vec<Value> = rows
         .iter()

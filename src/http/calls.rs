@@ -44,14 +44,16 @@ pub(super) fn sees_all(identity: &Identity) -> bool {
 
 /// `GET /api/calls`: own calls, everybody's for admins and services; newest first.
 pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query>) -> Result<HttpResponse, Refusal> {
-    let filter = filter(&caller.0, query.into_inner())?;
+    let filter = filter(&edge, &caller.0, query.into_inner())?;
     let (rows, next) = queries::calls(&edge.store, &filter).await?;
     let calls: Vec<Value> = rows.iter().map(|row| render(row, &caller.0)).collect();
     let next_cursor = next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "success": true, "calls": calls, "next_cursor": next_cursor })))
 }
 
-fn filter(identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
+fn filter(edge: &Edge, identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
+    // A profile is another address of a user.
+    let user_id = |text| user_id(text).map(|user| edge.directory.resolve(user));
     let user = query.user.as_deref().map(user_id).transpose()?;
     if let Some(user) = &user
         && !identity.may_read_of(user)
@@ -130,7 +132,7 @@ pub async fn events(caller: Caller, edge: web::Data<Edge>, path: web::Path<Strin
 }
 
 /// A call this reader may see; others are not told whether it exists.
-async fn readable(edge: &Edge, identity: &Identity, id: &str) -> Result<CallRow, Refusal> {
+pub(super) async fn readable(edge: &Edge, identity: &Identity, id: &str) -> Result<CallRow, Refusal> {
     let id = CallId::parse(id).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let row = queries::call(&edge.store, id).await?;
     row.filter(|row| sees_all(identity) || row.is_member(&identity.user)).ok_or(Refusal::NotFound("call"))

@@ -71,8 +71,14 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .app_data(signal_body)
                     .route(web::post().to(call::act)),
             )
-            .service(at("/api/call-logs").route(web::get().to(call_logs::by_query)))
-            .service(at("/api/call-logs/{conversation_id}").route(web::get().to(call_logs::by_path)))
+            .service(
+                at("/api/call-logs").route(web::get().to(call_logs::by_query)).route(web::post().to(call_logs::create)),
+            )
+            .service(
+                at("/api/call-logs/{id}")
+                    .route(web::get().to(call_logs::by_path))
+                    .route(web::put().to(call_logs::update)),
+            )
             .service(at("/api/calls").route(web::get().to(calls::list)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
             .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))

@@ -68,9 +68,10 @@ pub async fn update(
 /// `GET /api/status/user/{id}`: what is shown of a user. Unknown users are offline.
 pub async fn user(_: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let user = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let (name, user) = resolve(&edge, user);
     let shown = edge.directory.shown(&user);
     let earlier = if shown.last_seen.is_none() { earlier(&edge, std::slice::from_ref(&user)).await } else { None };
-    let mut body = render(&edge, &user, &shown, earlier.as_ref());
+    let mut body = render(&edge, (&name, &user), &shown, earlier.as_ref());
     if let Some(fields) = body.as_object_mut() {
         fields.insert("success".to_owned(), true.into());
     }
@@ -88,17 +89,18 @@ pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -
     if query.user_ids.len() > MAX_QUERIED {
         return Err(Refusal::TooLarge(format!("at most {MAX_QUERIED} users can be asked for at once")));
     }
-    let users: Vec<UserId> = query
+    let asked: Vec<(UserId, UserId)> = query
         .user_ids
         .iter()
         .map(|id| UserId::from_json(id).map_err(|error| Refusal::Invalid(error.to_string())))
+        .map(|user| user.map(|user| resolve(&edge, user)))
         .collect::<Result<_, _>>()?;
-    let shown: Vec<Shown> = users.iter().map(|user| edge.directory.shown(user)).collect();
+    let shown: Vec<Shown> = asked.iter().map(|(_, user)| edge.directory.shown(user)).collect();
     let unseen: Vec<UserId> =
-        users.iter().zip(&shown).filter(|(_, shown)| shown.last_seen.is_none()).map(|(u, _)| u.clone()).collect();
+        asked.iter().zip(&shown).filter(|(_, shown)| shown.last_seen.is_none()).map(|((_, u), _)| u.clone()).collect();
     let earlier = if unseen.is_empty() { None } else { earlier(&edge, &unseen).await };
     let statuses: Vec<Value> =
-        users.iter().zip(&shown).map(|(user, shown)| render(&edge, user, shown, earlier.as_ref())).collect();
+        asked.iter().zip(&shown).map(|((n, u), shown)| render(&edge, (n, u), shown, earlier.as_ref())).collect();
     Ok(HttpResponse::Ok().json(json!({ "success": true, "statuses": statuses })))
 }
 
@@ -111,13 +113,24 @@ async fn earlier(edge: &Edge, users: &[UserId]) -> Option<HashMap<UserId, Timest
     queries::last_seen(&edge.store, users).await.ok()
 }
 
-fn render(edge: &Edge, user: &UserId, shown: &Shown, earlier: Option<&HashMap<UserId, Timestamp>>) -> Value {
+/// A name as it was asked for, and whose it is: a profile is another address of a user.
+fn resolve(edge: &Edge, name: UserId) -> (UserId, UserId) {
+    let user = edge.directory.resolve(name.clone());
+    (name, user)
+}
+
+fn render(
+    edge: &Edge,
+    (name, user): (&UserId, &UserId),
+    shown: &Shown,
+    earlier: Option<&HashMap<UserId, Timestamp>>,
+) -> Value {
     let last_seen = match shown.last_seen {
         Some(at) => Some(edge.clock.now().wall_at(at)),
         None => earlier.and_then(|seen| seen.get(user)).copied(),
     };
     json!({
-        "user_id": user.to_json(),
+        "user_id": name.to_json(),
         "status": shown.published.status.as_str(),
         "online": shown.published.status != Status::Offline,
         "last_seen": last_seen,

@@ -13,7 +13,10 @@ use super::{CallRouter, Live, no_such_call};
 
 impl CallRouter {
     fn take(&mut self, ask: Ask, consulted: Vec<CallId>, ctx: &mut Context<Self>) {
-        let Ask { peer, command, reply } = ask;
+        let Ask { peer, mut command, reply } = ask;
+        if consulted.is_empty() {
+            self.resolve(&mut command);
+        }
         if peer.device.as_ref() == Some(&DeviceId::http()) && consulted.is_empty() {
             self.beat(&peer.user, peer.name.clone());
         }
@@ -195,10 +198,10 @@ impl CallRouter {
         if let Err(wait) = (self.settings.may_invite)(&peer.user) {
             return reply.answer(Err(Refusal::RateLimited(wait)));
         }
-        let Some(id) = CallId::new(self.next_call_id) else {
-            return reply.answer(Err(Refusal::Unavailable("a call number")));
+        let id = match self.take_number() {
+            Ok(id) => id,
+            Err(refusal) => return reply.answer(Err(refusal)),
         };
-        self.next_call_id += 1;
         let callees = invite.callees.iter().map(|party| (party.clone(), self.standing(&party.user))).collect();
         let key = invite.idempotency_key.clone().map(|key| (peer.user.clone(), key));
         if let Some(key) = key.clone() {

@@ -40,9 +40,27 @@ pub struct Shown {
 #[derive(Default)]
 pub struct Directory {
     users: DashMap<UserId, Entry>,
+    /// Whose a profile is, by its key.
+    profiles: DashMap<UserId, UserId>,
 }
 
 impl Directory {
+    /// Whose the profile with this key is, if somebody's.
+    pub fn owner(&self, profile: &UserId) -> Option<UserId> {
+        self.profiles.get(profile).map(|owner| owner.clone())
+    }
+
+    /// Who goes by this name: the owner of the profile, else the name's own user.
+    pub fn resolve(&self, name: UserId) -> UserId {
+        self.owner(&name).unwrap_or(name)
+    }
+
+    /// Makes a profile another address of a user; of two who claim it, the later has it. `false` where it was
+    /// known.
+    pub fn assign(&self, profile: UserId, owner: UserId) -> bool {
+        self.profiles.insert(profile, owner.clone()) != Some(owner)
+    }
+
     /// What is shown of a user.
     pub fn shown(&self, user: &UserId) -> Shown {
         let Some(entry) = self.users.get(user) else { return Shown::default() };

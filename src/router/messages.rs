@@ -215,7 +215,25 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Keeps users' rows up to date; the newest wins, and nobody waits for it.
     fn statuses(&self, rows: Vec<StatusRow>);
+
+    /// Keeps whose profiles are, by their keys; the newest wins, and nobody waits for it.
+    fn profiles(&self, owners: Vec<(UserId, UserId)>);
 }
+
+/// A token says that these profiles, by their keys, are other addresses of its user.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Learn {
+    /// The user.
+    pub user: UserId,
+    /// The profiles.
+    pub profiles: Vec<UserId>,
+}
+
+/// A number for a call that a client reports.
+#[derive(actix::Message)]
+#[rtype(result = "Result<CallId, Refusal>")]
+pub struct TakeNumber;
 
 /// No new calls from now on.
 #[derive(actix::Message)]

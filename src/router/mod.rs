@@ -4,6 +4,7 @@
 //! everybody's standing and reserving them is atomic. What happens within a call is decided by the
 //! call's own actor (`call_session`); the rules are in `call` and `presence`.
 
+mod addresses;
 mod call_session;
 mod commands;
 mod connections;
@@ -24,11 +25,12 @@ use crate::ids::{CallId, UserId};
 use crate::presence::{Patience, Published, Tracker};
 use crate::signal::{Phase, Refusal};
 
+pub use addresses::learn;
 pub use directory::{Directory, Shown};
 pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
 
 use call_session::{CallSession, Dismiss, Happen, Progress, Surroundings};
-use messages::{CloseAll, Drain, Eviction, Flush, Ledger, Load, Measure, StatusRow};
+use messages::{CloseAll, Drain, Eviction, Flush, Ledger, Load, Measure, StatusRow, TakeNumber};
 use recent::Recent;
 
 /// What the router is built with.
@@ -177,6 +179,13 @@ impl CallRouter {
         self.around.directory.forget(|user| tracker.knows(user));
     }
 
+    /// The next call's number.
+    fn take_number(&mut self) -> Result<CallId, Refusal> {
+        let id = CallId::new(self.next_call_id).ok_or(Refusal::Unavailable("a call number"))?;
+        self.next_call_id += 1;
+        Ok(id)
+    }
+
     fn live_calls(&self) -> usize {
         self.calls.values().filter(|live| !live.ended).count()
     }
@@ -272,6 +281,13 @@ impl Handler<Flush> for CallRouter {
     type Result = ();
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
         self.save_statuses();
+    }
+}
+
+impl Handler<TakeNumber> for CallRouter {
+    type Result = Result<CallId, Refusal>;
+    fn handle(&mut self, _: TakeNumber, _: &mut Self::Context) -> Self::Result {
+        self.take_number()
     }
 }
 

@@ -26,7 +26,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::Dialect;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::signal::Refusal;
+use crate::signal::{Profile, Refusal};
 use close::Close;
 use outbox::{Body, Outbox};
 use outlet::{Identity, SocketOutlet};
@@ -36,7 +36,7 @@ pub use connections::{Connections, Lease};
 pub use outlet::RouterPort;
 pub use session::SocketBudget;
 
-/// First path segments under `/ws/` that belong to other endpoints, so that no user has them.
+/// First path segments under `/ws/` that belong to other endpoints, so that no user and no profile has them.
 const RESERVED: [&str; 2] = ["notifications", "chat"];
 
 /// What a socket may do and how long things may take.
@@ -92,6 +92,15 @@ pub struct Admitted {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Whose a socket's path says it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Door<'a> {
+    /// `/ws/{user_id}`
+    User(&'a UserId),
+    /// `/ws/{profile_id}/{role}`
+    Profile(&'a Profile),
+}
+
 /// Why a request may not open a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
@@ -108,12 +117,12 @@ pub type Freshness = LocalBoxFuture<'static, Result<Option<Timestamp>, Refusal>>
 
 /// Who may open sockets. Implemented by authentication.
 pub trait Admission: Send + Sync {
-    /// Judges a request for the socket of `path_user`. May take its time with who has failed too often.
-    fn admit<'a>(&'a self, req: &'a HttpRequest, path_user: &'a UserId)
-    -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
+    /// Judges a request for a socket. May take its time with who has failed too often.
+    fn admit<'a>(&'a self, req: &'a HttpRequest, door: Door<'a>) -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
 
-    /// Judges a fresh token sent on the open socket of `user`: when it expires, or why it does not hold.
-    fn refresh(&self, user: UserId, token: String) -> Freshness;
+    /// Judges a fresh token sent on the open socket of `user`, who shows `profile` there: when it expires, or
+    /// why it does not hold.
+    fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness;
 }
 
 /// Everything the socket routes need; shared as `web::Data`.
@@ -128,6 +137,10 @@ pub struct SocketEdge {
     pub admission: Arc<dyn Admission>,
     /// The wire form of `/ws/{user_id}`.
     pub users: Arc<dyn Dialect>,
+    /// The wire form of `/ws/{profile_id}/{role}`.
+    pub profiles: Arc<dyn Dialect>,
+    /// The roles there are.
+    pub profile_types: Vec<String>,
     /// Makes the message budget of a new socket of a user.
     pub budget: Arc<dyn Fn(&UserId) -> SocketBudget + Send + Sync>,
     /// Who is connected from where.
@@ -137,9 +150,16 @@ pub struct SocketEdge {
 /// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
 /// before: what is left is answered 404 here.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open))).service(
-        web::resource("/ws/{tail:.*}").to(async || refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")),
-    );
+    config
+        .service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open_user)))
+        .service(
+            web::resource(["/ws/{profile_id}/{role}", "/ws/{profile_id}/{role}/"]).route(web::get().to(open_profile)),
+        )
+        .service(web::resource("/ws/{tail:.*}").to(async || no_such_socket()));
+}
+
+fn no_such_socket() -> HttpResponse {
+    refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")
 }
 
 /// The query of a socket's address, as far as it is read here.
@@ -148,17 +168,36 @@ struct Query {
     device_id: Option<String>,
 }
 
-async fn open(
+async fn open_user(
     req: HttpRequest,
     payload: web::Payload,
     path: web::Path<String>,
     edge: web::Data<SocketEdge>,
 ) -> HttpResponse {
-    let path = path.into_inner();
-    let user = match UserId::parse(&path) {
-        Ok(user) if !RESERVED.contains(&path.as_str()) => user,
-        _ => return refuse(StatusCode::NOT_FOUND, "not_found", "no such socket"),
-    };
+    match UserId::parse(&path) {
+        Ok(user) if !RESERVED.contains(&path.as_str()) => open(req, payload, edge, Door::User(&user)).await,
+        _ => no_such_socket(),
+    }
+}
+
+async fn open_profile(
+    req: HttpRequest,
+    payload: web::Payload,
+    path: web::Path<(String, String)>,
+    edge: web::Data<SocketEdge>,
+) -> HttpResponse {
+    let (id, kind) = path.into_inner();
+    let known = !RESERVED.contains(&id.as_str()) && edge.profile_types.contains(&kind);
+    let profile = Profile { kind, id };
+    // A path segment may hold anything; the key is checked as a user id is.
+    if known && UserId::parse(&profile.id).is_ok() && profile.key().is_ok() {
+        open(req, payload, edge, Door::Profile(&profile)).await
+    } else {
+        no_such_socket()
+    }
+}
+
+async fn open(req: HttpRequest, payload: web::Payload, edge: web::Data<SocketEdge>, door: Door<'_>) -> HttpResponse {
     let device = web::Query::<Query>::from_query(req.query_string()).map(|query| query.into_inner().device_id);
     let device =
         match device.map(|chosen| chosen.filter(|id| !id.is_empty()).map(|id| DeviceId::parse(&id)).transpose()) {
@@ -166,7 +205,7 @@ async fn open(
             Ok(Err(why)) => return refuse(StatusCode::BAD_REQUEST, "invalid", &format!("device_id: {why}")),
             Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid", "the query cannot be read"),
         };
-    let admitted = match edge.admission.admit(&req, &user).await {
+    let admitted = match edge.admission.admit(&req, door).await {
         Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
         Err(Denied::Unauthorized) => Err(Close::Unauthorized),
         Err(Denied::Forbidden) => Err(Close::Forbidden),
@@ -185,7 +224,7 @@ async fn open(
     let outbox = Outbox::new(edge.limits.queue, edge.limits.queue_bytes);
     let body = Body::new(outbox.clone(), lease);
     match admitted {
-        Ok(admitted) => begin(&edge, admitted, device, outbox, payload),
+        Ok(admitted) => begin(&edge, door, admitted, device, outbox, payload),
         Err(why) => {
             actix_web::rt::spawn(handshake::farewell(why, outbox, payload, edge.limits.close_within));
         }
@@ -196,22 +235,27 @@ async fn open(
 /// Starts the session of an admitted socket.
 fn begin(
     edge: &web::Data<SocketEdge>,
+    door: Door<'_>,
     admitted: Admitted,
     device: DeviceId,
     outbox: Arc<Outbox>,
     payload: web::Payload,
 ) {
     let Admitted { user, name, expires_at } = admitted;
-    let who = Identity { user: user.clone(), name, profile: None, device, session: SessionId::next() };
+    let (dialect, profile) = match door {
+        Door::User(_) => (&edge.users, None),
+        Door::Profile(profile) => (&edge.profiles, Some(profile.clone())),
+    };
+    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session: SessionId::next() };
     let admission = edge.admission.clone();
     WsSession::open(Parts {
-        outlet: SocketOutlet::new(who, edge.users.clone(), outbox, edge.router.clone(), edge.clock),
+        outlet: SocketOutlet::new(who, dialect.clone(), outbox, edge.router.clone(), edge.clock),
         router: edge.router.clone(),
         clock: edge.clock,
         limits: edge.limits,
         budget: (edge.budget)(&user),
         expires_at,
-        verifier: Box::new(move |token| admission.refresh(user.clone(), token)),
+        verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), token)),
         payload,
     });
 }

@@ -9,11 +9,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
+use switchboard::dialect::profiles::profiles;
 use switchboard::dialect::users::Users;
 use switchboard::ids::{CallId, UserId};
 use switchboard::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Reply, ReplyTo, Route};
-use switchboard::signal::{Command, Notice, Payload, Reason, Refusal};
-use switchboard::ws::{self, Admission, Admitted, Connections, Denied, Freshness, Limits, RouterPort, SocketEdge};
+use switchboard::signal::{Command, Notice, Payload, Profile, Reason, Refusal};
+use switchboard::ws::{
+    self, Admission, Admitted, Connections, Denied, Door, Freshness, Limits, RouterPort, SocketEdge,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -94,11 +97,16 @@ struct Everybody {
 }
 
 impl Admission for Everybody {
-    fn admit<'a>(&'a self, req: &'a HttpRequest, user: &'a UserId) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
-        Box::pin(async move { self.judge(req, user) })
+    fn admit<'a>(&'a self, req: &'a HttpRequest, door: Door<'a>) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
+        Box::pin(async move {
+            match door {
+                Door::User(user) => self.judge(req, user),
+                Door::Profile(profile) => self.judge(req, &profile.key().map_err(|_| Denied::Forbidden)?),
+            }
+        })
     }
 
-    fn refresh(&self, _: UserId, token: String) -> Freshness {
+    fn refresh(&self, _: UserId, _: Option<Profile>, token: String) -> Freshness {
         let held = token == "fresh";
         Box::pin(
             async move { if held { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) } },
@@ -157,6 +165,8 @@ fn serve(setup: Setup) -> Server {
         limits: setup.limits,
         admission: Arc::new(Everybody { clock, lives: setup.lives }),
         users: Arc::new(Users::new(Default::default())),
+        profiles: Arc::new(profiles(Default::default())),
+        profile_types: vec!["tutor".into()],
         budget: Arc::new(move |_| {
             let mut left = setup.messages;
             Box::new(move || {
@@ -468,7 +478,7 @@ async fn who_may_not_is_told_before_or_after_the_upgrade() {
         ("/ws/7", "Origin: https://evil.example\r\n", "403"),
         ("/ws/notifications", "", "404"),
         ("/ws/chat/", "", "404"),
-        ("/ws/7/tutor", "", "404"),
+        ("/ws/7/lodger", "", "404"),
         ("/ws/a%20b", "", "404"),
         ("/ws/7?device_id=http", "", "400"),
         ("/ws/7?device_id=a%20b", "", "400"),

@@ -3,15 +3,19 @@
 mod calls;
 mod history;
 mod presence;
+mod profiles;
 mod recovery;
 mod report;
+mod reported;
 mod rows;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
 pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
 pub use presence::{all_statuses, last_seen, settle_statuses};
+pub use profiles::profiles;
 pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};
+pub use reported::{logged_already, settle_reported};
 pub use rows::{CallRow, Cursor, Participant};
 
 /// The most rows a page may have.

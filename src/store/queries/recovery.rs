@@ -37,7 +37,7 @@ pub async fn highest_call_id(store: &Store) -> Result<i64, StoreError> {
     Ok(highest.unwrap_or(0))
 }
 
-/// Every call that has not ended, oldest first.
+/// Every call that has not ended, oldest first. Not those a client reported: nothing of them ever lived here.
 pub async fn live_calls(store: &Store) -> Result<Vec<LiveCall>, StoreError> {
     let db = store.readers();
     let db = db.as_ref();
@@ -45,6 +45,7 @@ pub async fn live_calls(store: &Store) -> Result<Vec<LiveCall>, StoreError> {
         let rows = calls::Entity::find()
             // Literally the condition of the index.
             .filter(Expr::cust("phase <> 'ended'"))
+            .filter(calls::Column::Reported.eq(false))
             .order_by_asc(calls::Column::Id)
             .all(db)
             .await?;
@@ -66,7 +67,8 @@ pub async fn live_calls(store: &Store) -> Result<Vec<LiveCall>, StoreError> {
 }
 
 /// Ends a live call whose machine is lost: `dropped` if it was answered, else `failed` and missed by its
-/// callees. `false` when the call had ended already. Before the writer takes its first record.
+/// callees. `false` when the call had ended already. Before the writer takes its first record, or for a call that it
+/// takes none of.
 pub async fn fail_orphan(store: &Store, id: CallId, at: Timestamp) -> Result<bool, StoreError> {
     within(async {
         let transaction = store.begin().await?;

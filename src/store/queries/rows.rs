@@ -44,6 +44,10 @@ pub struct CallRow {
     pub duration_seconds: i64,
     /// Whether a client reported it, instead of the service having routed it.
     pub reported: bool,
+    /// When a client first said that it was connected.
+    pub client_connected_at: Option<Timestamp>,
+    /// How long a client counted.
+    pub client_duration_seconds: Option<i64>,
     /// Everybody who takes, or took, part, the caller first.
     pub participants: Vec<Participant>,
 }
@@ -216,6 +220,8 @@ pub(super) fn call_row(row: calls::Model, legs: Vec<call_legs::Model>) -> Result
         ended_at: row.ended_at,
         duration_seconds: row.duration_seconds,
         reported: row.reported,
+        client_connected_at: row.client_connected_at,
+        client_duration_seconds: row.client_duration_seconds,
         participants: legs.into_iter().map(participant).collect::<Result<_, _>>()?,
     })
 }

@@ -23,6 +23,8 @@ pub(super) struct Outcome {
     pub away: Option<StoreError>,
     /// Calls the database will never take.
     pub bad: HashSet<CallId>,
+    /// For each `told` of the batch, in order, whether there was such a call.
+    pub told: Vec<Result<bool, StoreError>>,
     /// For each `seen` of the batch, in order, whether there was such a missed call.
     pub seen: Vec<Result<bool, StoreError>>,
 }
@@ -32,7 +34,7 @@ pub(super) struct Outcome {
 pub(super) async fn attempt(store: Store, batch: Batch, limit: Duration, lock: i32) -> Outcome {
     let deadline = Instant::now() + limit;
     match timeout_at(deadline, sql::write(&store, &batch, lock)).await {
-        Ok(Ok(seen)) => Outcome { seen: seen.into_iter().map(Ok).collect(), ..Outcome::default() },
+        Ok(Ok(found)) => written(found),
         Ok(Err(error)) if is_bad_row(&error) => {
             log::warn!("a batch has a row the database does not take, writing one by one: {error}");
             one_by_one(&store, &batch, deadline, lock).await
@@ -40,8 +42,8 @@ pub(super) async fn attempt(store: Store, batch: Batch, limit: Duration, lock: i
         Ok(Err(error)) => {
             // A cut connection or a deadlock with another node passes at once, and repeating is harmless.
             let again = deadline.saturating_duration_since(Instant::now()) > WORTH_REPEATING;
-            if again && let Ok(Ok(seen)) = timeout_at(deadline, sql::write(&store, &batch, lock)).await {
-                return Outcome { seen: seen.into_iter().map(Ok).collect(), ..Outcome::default() };
+            if again && let Ok(Ok(found)) = timeout_at(deadline, sql::write(&store, &batch, lock)).await {
+                return written(found);
             }
             Outcome { unwritten: batch, away: Some(error.into()), ..Outcome::default() }
         }
@@ -49,6 +51,14 @@ pub(super) async fn attempt(store: Store, batch: Batch, limit: Duration, lock: i
             store.renew().await;
             Outcome { unwritten: batch, away: Some(too_late(limit)), ..Outcome::default() }
         }
+    }
+}
+
+fn written(found: sql::Found) -> Outcome {
+    Outcome {
+        told: found.told.into_iter().map(Ok).collect(),
+        seen: found.seen.into_iter().map(Ok).collect(),
+        ..Outcome::default()
     }
 }
 
@@ -60,7 +70,10 @@ async fn one_by_one(store: &Store, batch: &Batch, deadline: Instant, lock: i32) 
             continue;
         }
         match timeout_at(deadline, sql::write(store, &single, lock)).await {
-            Ok(Ok(seen)) => outcome.seen.extend(seen.into_iter().map(Ok)),
+            Ok(Ok(found)) => {
+                outcome.told.extend(found.told.into_iter().map(Ok));
+                outcome.seen.extend(found.seen.into_iter().map(Ok));
+            }
             Ok(Err(error)) if is_bad_row(&error) => {
                 for id in single.calls.keys() {
                     log::error!("call {id} cannot be written: {error}");
@@ -69,6 +82,10 @@ async fn one_by_one(store: &Store, batch: &Batch, deadline: Instant, lock: i32) 
                 for user in single.statuses.keys().chain(single.names.keys()) {
                     log::error!("the status of user {user} cannot be written: {error}");
                 }
+                for key in single.profiles.keys() {
+                    log::error!("whose the profile {key} is cannot be written: {error}");
+                }
+                outcome.told.extend(single.told.iter().map(|_| Err(StoreError::from(error.clone()))));
                 outcome.seen.extend(single.seen.iter().map(|_| Err(StoreError::from(error.clone()))));
             }
             Ok(Err(error)) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::call::Record;
 use crate::ids::{CallId, UserId};
 use crate::router::messages::StatusRow;
+use crate::store::told::Told;
 
 /// A call's snapshot on its way to the database.
 #[derive(Clone)]
@@ -27,6 +28,10 @@ pub(super) struct Batch {
     pub statuses: BTreeMap<UserId, StatusRow>,
     /// Names as last seen.
     pub names: BTreeMap<UserId, String>,
+    /// Whose profiles are, by their keys.
+    pub profiles: BTreeMap<UserId, UserId>,
+    /// What clients said of calls.
+    pub told: Vec<Told>,
     /// Missed calls their callees have seen.
     pub seen: Vec<(CallId, UserId)>,
 }
@@ -37,6 +42,8 @@ impl Batch {
             && self.calls.is_empty()
             && self.statuses.is_empty()
             && self.names.is_empty()
+            && self.profiles.is_empty()
+            && self.told.is_empty()
             && self.seen.is_empty()
     }
 
@@ -72,11 +79,13 @@ impl Batch {
             calls: self.calls.iter().take(limit).map(|(id, call)| (*id, call.clone())).collect(),
             statuses: self.statuses.iter().take(limit).map(|(user, row)| (user.clone(), row.clone())).collect(),
             names: self.names.iter().take(limit).map(|(user, name)| (user.clone(), name.clone())).collect(),
+            profiles: self.profiles.iter().take(limit).map(|(key, user)| (key.clone(), user.clone())).collect(),
+            told: self.told.iter().take(limit).cloned().collect(),
             seen: self.seen.iter().take(limit).cloned().collect(),
         }
     }
 
-    /// Moves up to `limit` statuses and names into `other`, where nothing newer is there.
+    /// Moves up to `limit` statuses, names and profiles into `other`, where nothing newer is there.
     pub fn pour_presence(&mut self, limit: usize, other: &mut Self) {
         for _ in 0..limit {
             match self.statuses.pop_first() {
@@ -90,15 +99,24 @@ impl Batch {
                 None => break,
             }
         }
+        for _ in 0..limit {
+            match self.profiles.pop_first() {
+                Some((key, user)) => drop(other.profiles.insert(key, user)),
+                None => break,
+            }
+        }
     }
 
-    /// Puts statuses and names back that were not written, unless newer ones came meanwhile.
+    /// Puts statuses, names and profiles back that were not written, unless newer ones came meanwhile.
     pub fn put_back_presence(&mut self, unwritten: Self) {
         for (user, row) in unwritten.statuses {
             self.statuses.entry(user).or_insert(row);
         }
         for (user, name) in unwritten.names {
             self.names.entry(user).or_insert(name);
+        }
+        for (key, user) in unwritten.profiles {
+            self.profiles.entry(key).or_insert(user);
         }
     }
 
@@ -122,6 +140,11 @@ impl Batch {
                 self.names.remove(user);
             }
         }
+        for (key, user) in sent.profiles.iter().filter(|(key, _)| !unwritten.profiles.contains_key(key)) {
+            if self.profiles.get(key) == Some(user) {
+                self.profiles.remove(key);
+            }
+        }
     }
 
     /// Each thing alone, for finding the one that cannot be written. Discards first, as in one transaction.
@@ -139,6 +162,12 @@ impl Batch {
         for (user, name) in &self.names {
             singles.push(Self { names: BTreeMap::from([(user.clone(), name.clone())]), ..Self::default() });
         }
+        for (key, user) in &self.profiles {
+            singles.push(Self { profiles: BTreeMap::from([(key.clone(), user.clone())]), ..Self::default() });
+        }
+        for told in &self.told {
+            singles.push(Self { told: vec![told.clone()], ..Self::default() });
+        }
         for seen in &self.seen {
             singles.push(Self { seen: vec![seen.clone()], ..Self::default() });
         }
@@ -151,6 +180,8 @@ impl Batch {
         self.calls.extend(other.calls);
         self.statuses.extend(other.statuses);
         self.names.extend(other.names);
+        self.profiles.extend(other.profiles);
+        self.told.extend(other.told);
         self.seen.extend(other.seen);
     }
 }

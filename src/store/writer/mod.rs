@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::told::Told;
 use super::{Store, StoreError};
 use crate::call::Record;
 use crate::ids::{CallId, UserId};
@@ -42,6 +43,10 @@ enum Job {
     Statuses(Vec<StatusRow>),
     /// Write these names when there is room.
     Names(Vec<(UserId, String)>),
+    /// Write whose these profiles are when there is room.
+    Profiles(Vec<(UserId, UserId)>),
+    /// Take in what a client says of a call.
+    Told { told: Box<Told>, answer: oneshot::Sender<Result<bool, StoreError>>, since: Instant },
     /// Mark a missed call as seen.
     Seen { call: CallId, callee: UserId, answer: oneshot::Sender<Result<bool, StoreError>>, since: Instant },
     /// Say when everything before this is written.
@@ -92,6 +97,16 @@ impl Writer {
         if self.has_room() {
             self.send(Job::Names(names));
         }
+    }
+
+    /// Takes in what a client says of a call, as far as it counts. `false` when there is no such call.
+    pub async fn told(&self, told: Told) -> Result<bool, StoreError> {
+        if !self.has_room() {
+            return Err(StoreError::Full);
+        }
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Told { told: Box::new(told), answer, since: Instant::now() });
+        answered.await.unwrap_or_else(|_| Err(StoreError::Away("the writer has stopped".into())))
     }
 
     /// Marks a missed call as seen by its callee. `false` when the callee has no such missed call; twice is fine.
@@ -146,6 +161,11 @@ impl Ledger for Writer {
         let (receipt, answer) = oneshot::channel();
         self.send(Job::Update { record: Box::new(record), receipt, since: Instant::now() });
         answer
+    }
+
+    fn profiles(&self, owners: Vec<(UserId, UserId)>) {
+        // Few, and not said again while the process lives: taken even where there is little room.
+        self.send(Job::Profiles(owners));
     }
 
     fn statuses(&self, rows: Vec<StatusRow>) {

@@ -3,25 +3,37 @@
 
 use std::collections::BTreeMap;
 
-use entity::{call_events, call_legs, calls, user_status, users};
+use entity::{call_events, call_legs, calls, profiles, user_status, users};
+use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 
 use super::batch::{Batch, Snapshot};
 use crate::call::{LegRecord, TraceEntry};
 use crate::ids::{CallId, UserId};
 use crate::router::messages::StatusRow;
+use crate::signal::{Phase, Reason};
 use crate::store::Store;
+use crate::store::told::{Stand, Told};
 
 /// Rows per statement: well under SQLite's variables, and few different statement texts to prepare.
 const ROWS: usize = 80;
 
-/// Writes a batch. For each of its `seen`, whether there was such a missed call.
+/// For each `told` and each `seen` of a batch, in order, whether there was such a call.
+pub(super) struct Found {
+    pub told: Vec<bool>,
+    pub seen: Vec<bool>,
+}
+
+/// Writes a batch.
 ///
 /// `lock` is this task's own: on PostgreSQL a transaction whose commit was abandoned may still be carried out
 /// when a stopped server goes on. Taking the same lock, its successor comes after it, so a call discarded
 /// here cannot come to life behind its back.
-pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Vec<bool>, DbErr> {
+pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Found, DbErr> {
     let transaction = store.begin().await?;
     if store.inner.backend == DbBackend::Postgres {
         transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock(5207320, {lock})")).await?;
@@ -29,12 +41,16 @@ pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Vec
     discard(&transaction, batch).await?;
     write_calls(&transaction, batch).await?;
     write_presence(&transaction, batch).await?;
+    let mut told = Vec::with_capacity(batch.told.len());
+    for word in &batch.told {
+        told.push(take_in(&transaction, word).await?);
+    }
     let mut seen = Vec::with_capacity(batch.seen.len());
     for (call, callee) in &batch.seen {
         seen.push(mark_seen(&transaction, *call, callee).await?);
     }
     transaction.commit().await?;
-    Ok(seen)
+    Ok(Found { told, seen })
 }
 
 async fn discard(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
@@ -137,7 +153,20 @@ async fn write_presence(db: &DatabaseTransaction, batch: &Batch) -> Result<(), D
     }
     let mut names: BTreeMap<&UserId, Option<&str>> = batch.statuses.keys().map(|user| (user, None)).collect();
     names.extend(batch.names.iter().map(|(user, name)| (user, Some(name.as_str()))));
-    write_names(db, &names).await
+    write_names(db, &names).await?;
+    use profiles::Column as P;
+    let rows: Vec<_> = batch
+        .profiles
+        .iter()
+        .map(|(key, user)| profiles::ActiveModel { profile: Set(key.to_string()), user_id: Set(user.to_string()) })
+        .collect();
+    for rows in rows.chunks(ROWS) {
+        profiles::Entity::insert_many(rows.to_vec())
+            .on_conflict(OnConflict::column(P::Profile).update_column(P::UserId).to_owned())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Names that are known replace what was there; a user without one is only made known.
@@ -166,6 +195,82 @@ async fn write_names(db: &DatabaseTransaction, names: &BTreeMap<&UserId, Option<
             .await?;
     }
     Ok(())
+}
+
+/// Takes in a client's word about a call. `false` when there is no such call.
+async fn take_in(db: &DatabaseTransaction, told: &Told) -> Result<bool, DbErr> {
+    let found = calls::Entity::find_by_id(told.call.get()).lock_exclusive().one(db).await?;
+    let Some(row) = found else { return Ok(false) };
+    let Some(stand) = stand(&row) else { return Ok(true) };
+    let next = stand.after(told);
+    if next == stand {
+        return Ok(true);
+    }
+    let word = |reason: Reason| reason.as_str().to_owned();
+    let mut row = row.into_active_model();
+    if next.client_connected_at != stand.client_connected_at {
+        row.client_connected_at = Set(next.client_connected_at);
+    }
+    if next.client_duration_seconds != stand.client_duration_seconds {
+        row.client_duration_seconds = Set(next.client_duration_seconds);
+    }
+    if next.phase != stand.phase {
+        row.phase = Set(next.phase.as_str().to_owned());
+        row.reason = Set(next.reason.map(word));
+        row.answered_at = Set(next.answered_at);
+        row.ended_at = Set(next.ended_at);
+        row.duration_seconds = Set(next.duration_seconds);
+        if next.reason.is_some() {
+            row.ended_by = Set(Some(told.by.to_string()));
+        }
+    }
+    row.update(db).await?;
+    if next.phase == stand.phase {
+        return Ok(true);
+    }
+    if let Some(reason) = next.reason {
+        use call_legs::Column as L;
+        call_legs::Entity::update_many()
+            .col_expr(L::State, Expr::value("left"))
+            .col_expr(L::Reason, Expr::value(reason.as_str()))
+            .col_expr(L::LeftAt, Expr::value(next.ended_at))
+            .filter(L::CallId.eq(told.call.get()))
+            .filter(L::LeftAt.is_null())
+            .exec(db)
+            .await?;
+    }
+    use call_events::Column as E;
+    let last: Option<i32> = call_events::Entity::find()
+        .select_only()
+        .column(E::Seq)
+        .filter(E::CallId.eq(told.call.get()))
+        .order_by_desc(E::Seq)
+        .into_tuple()
+        .one(db)
+        .await?;
+    let entry = TraceEntry {
+        seq: last.unwrap_or(0).saturating_add(1),
+        at: told.at,
+        what: next.phase.as_str().to_owned(),
+        who: Some(told.by.clone()),
+        detail: Some(next.reason.map_or_else(|| "reported".to_owned(), word)),
+    };
+    call_events::Entity::insert(event_row(told.call, &entry)).exec_without_returning(db).await.map(|_| true)
+}
+
+/// What a client's word may touch of a row; `None` for a row that cannot be read.
+fn stand(row: &calls::Model) -> Option<Stand> {
+    Some(Stand {
+        reported: row.reported,
+        phase: Phase::parse(&row.phase)?,
+        reason: row.reason.as_deref().and_then(Reason::parse),
+        started_at: row.started_at,
+        answered_at: row.answered_at,
+        ended_at: row.ended_at,
+        duration_seconds: row.duration_seconds,
+        client_connected_at: row.client_connected_at,
+        client_duration_seconds: row.client_duration_seconds,
+    })
 }
 
 async fn mark_seen(db: &DatabaseTransaction, call: CallId, callee: &UserId) -> Result<bool, DbErr> {
@@ -198,6 +303,8 @@ fn call_row(call: &Snapshot) -> calls::ActiveModel {
         idempotency_key: Set(record.idempotency_key.clone()),
         reported: Set(call.reported),
         live: Set(record.live.clone()),
+        client_connected_at: NotSet,
+        client_duration_seconds: NotSet,
     }
 }
 

@@ -31,6 +31,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How many refused calls are remembered. Updates of a refused call come at once or never.
 const REFUSED: usize = 65_536;
 
+/// Who waits for whether there was such a call.
+type Asker = oneshot::Sender<Result<bool, StoreError>>;
+
 /// Who waits for a call of the batch.
 #[derive(Default)]
 struct Waiting {
@@ -105,6 +108,7 @@ impl Task {
     async fn commit(&mut self, jobs: &mut Vec<Job>) -> bool {
         let mut batch = Batch::default();
         let mut waiting: HashMap<CallId, Waiting> = HashMap::new();
+        let mut tellers = Vec::new();
         let mut seers = Vec::new();
         let mut oldest = Instant::now();
         for job in jobs.drain(..) {
@@ -125,6 +129,11 @@ impl Task {
                     waiting.entry(record.id).or_default().receipts.push(receipt);
                     batch.put_call(*record, false);
                 }
+                Job::Told { told, answer, since } => {
+                    oldest = oldest.min(since);
+                    batch.told.push(*told);
+                    tellers.push(answer);
+                }
                 Job::Seen { call, callee, answer, since } => {
                     oldest = oldest.min(since);
                     batch.seen.push((call, callee));
@@ -133,6 +142,7 @@ impl Task {
                 Job::Refused(id) => self.refused.insert(id),
                 Job::Statuses(rows) => self.kept.put_statuses(rows),
                 Job::Names(names) => self.kept.names.extend(names),
+                Job::Profiles(owners) => self.kept.profiles.extend(owners),
                 Job::Flush(answer) => self.flushes.push(answer),
             }
         }
@@ -142,7 +152,7 @@ impl Task {
         }
         let limit = PATIENCE.saturating_sub(oldest.elapsed()).clamp(LEAST, DEADLINE);
         let outcome = attempt(self.store.clone(), batch, limit, self.lock).await;
-        self.answer(outcome, waiting, seers)
+        self.answer(outcome, waiting, tellers, seers)
     }
 
     /// Answers the jobs of a batch, and keeps what has to be written later.
@@ -150,7 +160,8 @@ impl Task {
         &mut self,
         mut outcome: Outcome,
         waiting: HashMap<CallId, Waiting>,
-        seers: Vec<oneshot::Sender<Result<bool, StoreError>>>,
+        tellers: Vec<Asker>,
+        seers: Vec<Asker>,
     ) -> bool {
         for (id, waiting) in waiting {
             let unwritten = outcome.unwritten.calls.remove(&id);
@@ -169,10 +180,12 @@ impl Task {
                 let _ = receipt.send(answer);
             }
         }
-        let mut seen = outcome.seen.into_iter();
-        for seer in seers {
-            let away = || Err(outcome.away.clone().unwrap_or(StoreError::Full));
-            let _ = seer.send(seen.next().unwrap_or_else(away));
+        let away = || Err(outcome.away.clone().unwrap_or(StoreError::Full));
+        for (askers, found) in [(tellers, outcome.told), (seers, outcome.seen)] {
+            let mut found = found.into_iter();
+            for asker in askers {
+                let _ = asker.send(found.next().unwrap_or_else(away));
+            }
         }
         self.kept.put_back_presence(outcome.unwritten);
         match outcome.away {
@@ -238,12 +251,13 @@ impl Task {
                 self.keep(*record);
                 let _ = receipt.send(Err(Unwritten));
             }
-            Job::Seen { answer, .. } => {
+            Job::Told { answer, .. } | Job::Seen { answer, .. } => {
                 let _ = answer.send(Err(StoreError::Away("it was away a moment ago".into())));
             }
             Job::Refused(id) => self.refused.insert(id),
             Job::Statuses(rows) => self.kept.put_statuses(rows),
             Job::Names(names) => self.kept.names.extend(names),
+            Job::Profiles(owners) => self.kept.profiles.extend(owners),
             Job::Flush(answer) => self.flushes.push(answer),
         }
     }

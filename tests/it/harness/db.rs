@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use entity::calls;
+use sea_orm::{
+    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel, Set,
+    Statement,
+};
 
 use super::Kind;
 
@@ -131,6 +135,19 @@ impl Db {
     /// How many rows there are.
     pub async fn count(&self, from: &str, rest: &str) -> usize {
         self.row(&["count(*)"], from, rest).await[0].parse().expect("a count")
+    }
+
+    /// Makes calls two days older, as the service writes times.
+    pub async fn two_days_older(&self, calls: &[i64]) {
+        for call in calls {
+            let row = calls::Entity::find_by_id(*call).one(&self.0).await.expect("a query").expect("the call");
+            let earlier = |at| at - chrono::Duration::days(2);
+            let (started_at, answered_at) = (earlier(row.started_at), row.answered_at.map(earlier));
+            let mut row = row.into_active_model();
+            row.started_at = Set(started_at);
+            row.answered_at = Set(answered_at);
+            row.update(&self.0).await.expect("an update");
+        }
     }
 
     /// How a call reads in both record vocabularies: `call_logs.status`, `call_history.call_status`.

@@ -103,6 +103,10 @@ impl Rest {
         self.send(self.request(Method::POST, path).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(&body)).await
+    }
+
     // --- the polling dialect ---
 
     /// Says "I am here".

@@ -35,6 +35,12 @@ impl Dial {
         self
     }
 
+    /// With a slash at the end of its path.
+    pub fn slash(mut self) -> Self {
+        self.path.push('/');
+        self
+    }
+
     /// As that user, where the path names nobody; believed in dev mode.
     pub fn user(mut self, user: &str) -> Self {
         self.query.push(("user_id", user.to_owned()));
@@ -132,6 +138,11 @@ impl Socket {
             headers: Vec::new(),
             who: format!("user {user}"),
         }
+    }
+
+    /// Begins to open the socket of a profile: `/ws/{id}/{role}`.
+    pub fn dial_profile(service: &Service, id: &str, role: &str) -> Dial {
+        Self::dial_path(service, &format!("/ws/{id}/{role}"), &format!("{role}_{id}"))
     }
 
     /// The subprotocol the service selected.

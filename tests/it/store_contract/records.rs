@@ -5,8 +5,80 @@ use super::*;
 use switchboard::router::messages::Ledger;
 use switchboard::router::messages::StatusRow;
 use switchboard::store::queries;
+use switchboard::store::told::{Said, Told};
+
+/// A client that says a call is answered and counted that long.
+fn told(number: i64, seconds: i64) -> Told {
+    Told {
+        call: id(number),
+        by: user("7"),
+        at: at(number * 1000 + 5000),
+        status: Said::parse("answered"),
+        answered_at: None,
+        ended_at: None,
+        duration_seconds: Some(seconds),
+    }
+}
 
 stories! {
+    async fn what_clients_say_stays_beside_the_record(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        assert!(!writer.told(told(1, 3)).await.unwrap(), "there is no such call");
+        writer.open(answered(ringing(1, "7", &["8"]))).await.unwrap().unwrap();
+        let before = queries::call(&store, id(1)).await.unwrap().unwrap();
+        // Together with others, and with what is no call: each gets its own answer.
+        let answers = tokio::join!(writer.told(told(1, 3)), writer.told(told(9, 3)), writer.told(told(1, 4)));
+        assert_eq!((answers.0.unwrap(), answers.1.unwrap(), answers.2.unwrap()), (true, false, true));
+        let after = queries::call(&store, id(1)).await.unwrap().unwrap();
+        let said = (Some(at(6000)), Some(3));
+        assert_eq!((after.client_connected_at, after.client_duration_seconds), said);
+        let stripped = queries::CallRow { client_connected_at: None, client_duration_seconds: None, ..after };
+        assert_eq!(stripped, before);
+        assert_eq!(queries::events(&store, id(1)).await.unwrap().len(), 1);
+        // The next snapshot does not know of it and leaves it.
+        writer.update(ended(answered(ringing(1, "7", &["8"])), Reason::Completed)).await.unwrap().unwrap();
+        let over = queries::call(&store, id(1)).await.unwrap().unwrap();
+        assert_eq!((over.client_connected_at, over.client_duration_seconds), said);
+        assert_eq!((over.status, over.duration_seconds), ("ended", 10));
+    }
+
+    async fn whose_a_profile_is_the_last_word_says(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let owners = |list: &[(&str, &str)]| list.iter().map(|(key, owner)| (user(key), user(owner))).collect::<Vec<_>>();
+        writer.profiles(owners(&[("tutor_1", "7"), ("student_2", "7")]));
+        writer.profiles(owners(&[("tutor_1", "8")]));
+        assert!(writer.flush().await);
+        writer.profiles(owners(&[("tutor_3", "7"), ("tutor_1", "9")]));
+        assert!(writer.flush().await);
+        let mut read = queries::profiles(&store).await.unwrap();
+        read.sort();
+        assert_eq!(read, owners(&[("student_2", "7"), ("tutor_1", "9"), ("tutor_3", "7")]));
+    }
+
+    async fn reported_calls_left_open_are_settled_and_others_are_not_touched(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let own = |number| Record { live: None, ..ringing(number, "7", &[]) };
+        for record in [own(1), answered(own(2)), own(90_000)] {
+            writer.open_reported(record).await.unwrap().unwrap();
+        }
+        writer.open(ringing(3, "7", &["8"])).await.unwrap().unwrap();
+        let now = at(90_000_000);
+        assert_eq!(queries::settle_reported(&store, now).await.unwrap(), 2);
+        assert_eq!(queries::settle_reported(&store, now).await.unwrap(), 0);
+        let status = async |number| queries::call(&store, id(number)).await.unwrap().unwrap();
+        let first = status(1).await;
+        assert_eq!((first.status, first.ended_at), ("failed", Some(at(1000))));
+        let second = status(2).await;
+        assert_eq!((second.status, second.duration_seconds, second.ended_at), ("ended", 0, second.answered_at));
+        assert_eq!((status(3).await.status, status(90_000).await.status), ("ringing", "ringing"));
+        // A start takes up what was routed here, and nothing else.
+        let live: Vec<CallId> = queries::live_calls(&store).await.unwrap().into_iter().map(|call| call.id).collect();
+        assert_eq!(live, [id(3)]);
+    }
+
     async fn writing_a_record_twice_changes_nothing(db: &Db) {
         let store = db.open().await;
         let writer = store.writer();

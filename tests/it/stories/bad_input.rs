@@ -94,6 +94,7 @@ async fn no_request_harms_a_call(store: Store) {
         "/api/call/hangup",
         "/api/call/signal",
         "/api/status/update",
+        "/api/call-logs",
     ];
     for path in posts {
         for body in ["{", "nonsense", "[]", "7", "\"text\"", "null", "\u{0}", "{\"a\":"] {
@@ -152,6 +153,9 @@ async fn no_request_harms_a_call(store: Store) {
         bad(Method::POST, path, "{}".to_owned(), &[400, 404]);
     }
     bad(Method::POST, &format!("/api/call/mark-seen/{call}"), "{}".to_owned(), &[404]);
+    bad(Method::PUT, &format!("/api/call-logs/{call}"), json!({ "status": "ended" }).to_string(), &[404]);
+    bad(Method::PUT, &format!("/api/call-logs/{call}"), "{".to_owned(), &[400, 404]);
+    bad(Method::PUT, "/api/call-logs/x", json!({ "status": "ended" }).to_string(), &[400, 404]);
     for path in [
         "/api/call/signals?wait=x",
         "/api/call/signals?wait=-1",

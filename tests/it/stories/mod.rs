@@ -16,6 +16,7 @@ mod outages;
 mod pairs;
 mod polling;
 mod polling_limits;
+mod profiles;
 mod races;
 mod reconnect;
 mod records;

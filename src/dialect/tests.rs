@@ -171,13 +171,13 @@ fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
             "pong" => users().pong(),
             "error" => users().error(&Refusal::RateLimited(Duration::from_millis(1500)), Some(&reference)),
             "call_declined" => {
-                users().render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), &user("7")).unwrap()
+                users().render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), Reader::plain(&user("7"))).unwrap()
             }
             "call_cancelled" => {
                 let notice = closed("7", Closing::Cancelled, Reason::NoAnswer, CallType::Voice, 0);
-                users().render(&notice, &user("8")).unwrap()
+                users().render(&notice, Reader::plain(&user("8"))).unwrap()
             }
-            name => users().render(&notice(name).expect(name), &user("1")).unwrap(),
+            name => users().render(&notice(name).expect(name), Reader::plain(&user("1"))).unwrap(),
         };
         assert_eq!(written, golden.frame(), "{}", golden.name);
     }
@@ -289,7 +289,7 @@ fn what_one_dialect_sends_the_other_can_use() {
         let notice = to(command);
         let item: Value = serde_json::from_str(&polling().render(&notice).unwrap().render(1)).unwrap();
         assert_eq!(item["signal"], signal, "poller to poller: as it was sent");
-        let frame: Value = serde_json::from_str(&users().render(&notice, &user("8")).unwrap()).unwrap();
+        let frame: Value = serde_json::from_str(&users().render(&notice, Reader::plain(&user("8"))).unwrap()).unwrap();
         assert!(frame["offer"]["sdp"] == "v=0" || frame["candidate"]["candidate"] == "c", "{frame}");
     }
     let Ok(Inbound::Command(bare)) = users().parse(r#"{"type":"call_offer","offer":"v=0"}"#).inbound else { panic!() };
@@ -391,7 +391,7 @@ fn go_round(text: &str) {
             }),
             _ => continue,
         };
-        assert!(is_json_object(&users().render(&notice, &user("8")).unwrap()));
+        assert!(is_json_object(&users().render(&notice, Reader::plain(&user("8"))).unwrap()));
         assert!(polling().render(&notice).iter().all(|item| is_json_object(&item.render(1))));
     }
 }
@@ -423,7 +423,7 @@ proptest! {
         let mut message = json!({"type": "call_invitation", "to_user_id": 8, "offer": {"sdp": "v=0"}});
         message[&name] = value.clone();
         let Ok(Inbound::Command(Command::Invite(invite))) = users().parse(&message.to_string()).inbound else { panic!() };
-        let frame = users().render(&incoming(CallType::Voice, false, true, invite.extra), &user("8")).unwrap();
+        let frame = users().render(&incoming(CallType::Voice, false, true, invite.extra), Reader::plain(&user("8"))).unwrap();
         // As text: a number is passed through digit by digit.
         let raw = Fields::parse(&frame).unwrap().take_any(&name).unwrap().get().to_owned();
         prop_assert_eq!(raw, value.to_string());

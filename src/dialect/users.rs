@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::fields::{Fields, ObjectWriter};
 use super::{
-    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, is_servers_own, take_addressee, take_recipient, take_reference,
+    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, extensions, is_servers_own, take_addressee, take_recipient,
+    take_reference,
 };
-use crate::ids::UserId;
 use crate::signal::{
     Addressee, CallType, Capabilities, Closing, Command, DescriptionKind, Incoming, Invite, Notice, Party, Payload,
     Refusal,
@@ -57,7 +57,10 @@ impl Users {
             },
             "call_declined" => Command::Decline { to: take_addressee(&mut fields)? },
             "call_cancelled" | "call_ended" => Command::HangUp { to: take_addressee(&mut fields)? },
-            _ => return Err(Refusal::UnknownType(kind.chars().take(64).collect())),
+            _ => {
+                let unknown = || Err(Refusal::UnknownType(kind.chars().take(64).collect()));
+                return extensions::read(&name, &mut fields).unwrap_or_else(unknown);
+            }
         };
         Ok(Inbound::Command(command))
     }
@@ -115,7 +118,7 @@ impl Dialect for Users {
         Parsed { reference, inbound }
     }
 
-    fn render(&self, notice: &Notice, _to: &UserId) -> Option<String> {
+    fn render(&self, notice: &Notice, to: Reader<'_>) -> Option<String> {
         let frame = match notice {
             Notice::Incoming(incoming) => invitation(incoming),
             Notice::Description { about, from, kind, payload, extra } => {
@@ -159,7 +162,9 @@ impl Dialect for Users {
             | Notice::PeerResumed { .. }
             | Notice::PeerJoined { .. }
             | Notice::PeerLeft { .. }
-            | Notice::Missed { .. } => return None,
+            | Notice::Missed { .. } => {
+                return to.extended.then(|| extensions::notice(notice)).flatten();
+            }
         };
         Some(frame.finish())
     }
@@ -181,7 +186,7 @@ fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> Obj
     frame.value("call_id", about.call.get()).value("expires_in_ms", *expires_in_ms).extra(extra)
 }
 
-fn missing(name: &str) -> Refusal {
+pub(super) fn missing(name: &str) -> Refusal {
     Refusal::Invalid(format!("{name} is required"))
 }
 

@@ -72,7 +72,10 @@ impl Settings {
             [("stun_urls", &ice.stun_urls, ["stun:", "stuns:"]), ("turn_urls", &ice.turn_urls, ["turn:", "turns:"])]
         {
             if let Some(url) = urls.iter().find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme))) {
-                found.push(format!("ice.{name} holds \"{url}\", which does not start with {} or {}.", schemes[0], schemes[1]));
+                found.push(format!(
+                    "ice.{name} holds \"{url}\", which does not start with {} or {}.",
+                    schemes[0], schemes[1]
+                ));
             }
         }
         if !ice.turn_urls.is_empty() && ice.turn_secret.is_none() {

@@ -51,9 +51,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         }
         Notice::PeerResumed { call, user } => about("peer_resumed", call.get(), user),
         Notice::PeerJoined { call, user } => about("peer_joined", call.get(), user),
-        Notice::PeerLeft { call, user, reason } => {
-            about("peer_left", call.get(), user).text("reason", reason.as_str())
-        }
+        Notice::PeerLeft { call, user, reason } => about("peer_left", call.get(), user).text("reason", reason.as_str()),
         Notice::Missed { call, from, name, call_type, reason } => ObjectWriter::typed("missed_call")
             .value("call_id", call.get())
             .value("from_user_id", from.to_json())

@@ -170,9 +170,9 @@ fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
         let written = match golden.name.as_str() {
             "pong" => users().pong(),
             "error" => users().error(&Refusal::RateLimited(Duration::from_millis(1500)), Some(&reference)),
-            "call_declined" => {
-                users().render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), Reader::plain(&user("7"))).unwrap()
-            }
+            "call_declined" => users()
+                .render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), Reader::plain(&user("7")))
+                .unwrap(),
             "call_cancelled" => {
                 let notice = closed("7", Closing::Cancelled, Reason::NoAnswer, CallType::Voice, 0);
                 users().render(&notice, Reader::plain(&user("8"))).unwrap()

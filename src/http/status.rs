@@ -13,8 +13,8 @@ use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::presence::Status;
-use crate::router::{Shown, Viewer};
 use crate::router::messages::{Beat, Say, Saying};
+use crate::router::{Shown, Viewer};
 use crate::signal::Refusal;
 use crate::store::queries;
 

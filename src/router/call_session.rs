@@ -15,8 +15,8 @@ use crate::signal::{CallSeen, CallView, Command, Notice, Phase, Refusal};
 
 use super::CallRouter;
 use super::directory::Directory;
-use super::overview::Overview;
 use super::messages::{Ask, Ledger, Receipt, Reply, ReplyTo, Route, Unwritten};
+use super::overview::Overview;
 
 /// How long an ended call waits for devices that are owed a closing message.
 const OWED_FOR: Duration = Duration::from_secs(60);

@@ -32,7 +32,14 @@ pub struct Viewer {
 #[derive(Debug, Default)]
 pub struct Visibility {
     to: VisibleTo,
-    conversations: DashMap<UserId, Arc<HashSet<String>>>,
+    conversations: DashMap<UserId, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    ids: Arc<HashSet<String>>,
+    /// Looked at once already when nothing else was known of the user: who just comes is learned of first.
+    doubted: bool,
 }
 
 impl Visibility {
@@ -45,9 +52,12 @@ impl Visibility {
     pub fn learn(&self, user: &UserId, conversations: Option<&[String]>) {
         let (VisibleTo::Conversations, Some(list)) = (self.to, conversations) else { return };
         let same = |known: &HashSet<String>| known.len() == list.len() && list.iter().all(|id| known.contains(id));
-        if !self.conversations.get(user).is_some_and(|known| same(&known)) {
-            self.conversations.insert(user.clone(), Arc::new(list.iter().cloned().collect()));
+        if let Some(mut known) = self.conversations.get_mut(user).filter(|known| same(&known.ids)) {
+            known.doubted = false;
+            return;
         }
+        let ids = Arc::new(list.iter().cloned().collect());
+        self.conversations.insert(user.clone(), Known { ids, doubted: false });
     }
 
     /// Whether `viewer` may see how `user` stands.
@@ -59,7 +69,7 @@ impl Visibility {
             VisibleTo::Everyone => true,
             VisibleTo::Nobody => false,
             VisibleTo::Conversations => {
-                let of = |user: &UserId| self.conversations.get(user).map(|known| Arc::clone(&known));
+                let of = |user: &UserId| self.conversations.get(user).map(|known| Arc::clone(&known.ids));
                 matches!((of(user), of(&viewer.user)), (Some(one), Some(other)) if !one.is_disjoint(&other))
             }
         }
@@ -67,7 +77,12 @@ impl Visibility {
 
     /// Forgets users of whom nothing is known any more.
     pub fn forget(&self, keep: impl Fn(&UserId) -> bool) {
-        self.conversations.retain(|user, _| keep(user));
+        self.conversations.retain(|user, known| {
+            let unknown = !keep(user);
+            let stays = !(unknown && known.doubted);
+            known.doubted = unknown;
+            stays
+        });
     }
 }
 

@@ -18,7 +18,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &["ids", "clock"]),
     ("auth", &["ids", "clock", "config"]),
     ("store", &["ids", "clock", "signal", "call", "router"]),
-    ("http", &["ids", "clock", "signal", "call", "presence", "dialect", "router", "config", "ice", "limits", "auth", "store"]),
+    (
+        "http",
+        &[
+            "ids", "clock", "signal", "call", "presence", "dialect", "router", "config", "ice", "limits", "auth",
+            "store",
+        ],
+    ),
 ];
 
 /// Parts that decide and never do: nothing that blocks, waits or stores.

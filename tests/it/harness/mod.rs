@@ -50,6 +50,20 @@ macro_rules! on_both {
     };
 }
 
+/// As `on_both!`, for stories in which the database has no part.
+macro_rules! on_sqlite {
+    ($($story:ident),+ $(,)?) => {
+        mod on_sqlite_only {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    $crate::harness::tell($crate::harness::Kind::Sqlite, super::$story).await;
+                }
+            )+
+        }
+    };
+}
+
 /// Runs a story with a fresh database, which is removed afterwards even if the story fails.
 pub async fn tell<Story: Future<Output = ()>>(kind: Kind, story: impl FnOnce(Store) -> Story) {
     let Some(store) = Store::create(kind).await else { return };

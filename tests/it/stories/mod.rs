@@ -7,6 +7,7 @@ mod crash;
 mod cross;
 mod devices;
 mod glare;
+mod hello;
 mod polling;
 mod reconnect;
 mod records;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{Fields, ObjectWriter};
-use super::{Inbound, users::missing};
+use super::{AboutPresence, Inbound, users::missing};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::{CallSeen, CallView, Notice, Payload, Refusal};
@@ -19,9 +19,12 @@ pub fn read(name: &str, fields: &mut Fields<'_>) -> Option<Result<Inbound, Refus
     Some(match name {
         "hello" => Ok(Inbound::Hello),
         "resume" => resume(fields),
-        "presence_subscribe" => watched(fields).map(Inbound::Watch),
-        "presence_unsubscribe" => fields.users_up_to("user_ids", MAX_WATCHED).map(Inbound::Unwatch),
-        "presence_query" => watched(fields).map(Inbound::Glance),
+        "presence_subscribe" => watched(fields).map(|users| Inbound::Presence(AboutPresence::Watch(users))),
+        "presence_unsubscribe" => {
+            let users = fields.users_up_to("user_ids", MAX_WATCHED);
+            users.map(|users| Inbound::Presence(AboutPresence::Unwatch(users)))
+        }
+        "presence_query" => watched(fields).map(|users| Inbound::Presence(AboutPresence::Glance(users))),
         _ => return None,
     })
 }

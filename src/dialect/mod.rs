@@ -60,6 +60,13 @@ pub enum Inbound {
         /// The number of the last message that arrived.
         seq: u64,
     },
+    /// About how others stand.
+    Presence(AboutPresence),
+}
+
+/// What a client asks about how others stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AboutPresence {
     /// Tell me how these users stand, and whenever that changes.
     Watch(Vec<UserId>),
     /// No more about these; about none where the list is empty.

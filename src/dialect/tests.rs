@@ -11,7 +11,9 @@ use super::polling::{self, Action, Polling};
 use super::users::Users;
 use super::*;
 use crate::ids::{CallId, ConversationId};
-use crate::signal::{About, CallType, CallView, Closing, DescriptionKind, Extra, Incoming, Party, Phase, Reason};
+use crate::signal::{
+    About, CallSeen, CallType, CallView, Closing, DescriptionKind, Extra, Incoming, Party, Phase, Reason,
+};
 
 struct Golden {
     name: String,
@@ -90,6 +92,11 @@ fn inbound_reads_as(inbound: &Inbound) -> Value {
         Inbound::Ping => json!({"command": "ping"}),
         Inbound::Alive => json!({"command": "alive"}),
         Inbound::Token(_) => json!({"command": "token"}),
+        Inbound::Hello => json!({"command": "hello"}),
+        Inbound::Resume { session, seq } => json!({"command": "resume", "session": session, "seq": seq}),
+        Inbound::Presence(AboutPresence::Watch(users)) => json!({"command": "watch", "users": users}),
+        Inbound::Presence(AboutPresence::Unwatch(users)) => json!({"command": "unwatch", "users": users}),
+        Inbound::Presence(AboutPresence::Glance(users)) => json!({"command": "glance", "users": users}),
     }
 }
 
@@ -158,6 +165,77 @@ fn notice(name: &str) -> Option<Notice> {
     })
 }
 
+enum Extension {
+    /// Written by the dialect, for whoever said hello.
+    Notice(Box<Notice>),
+    /// Written by the edge.
+    Text(String),
+    /// None of the extensions.
+    None,
+}
+
+fn view(phase: Phase, reason: Option<Reason>, call_type: CallType) -> CallView {
+    CallView {
+        id: call(),
+        caller: user("7"),
+        callees: vec![user("8")],
+        phase,
+        reason,
+        call_type,
+        conversation: ConversationId::parse("12").ok(),
+        duration_seconds: 0,
+    }
+}
+
+fn extension(name: &str, frame: &Value) -> Extension {
+    let reference = Payload::from_json(&frame["ref"]);
+    let seen: crate::clock::Timestamp = "2026-11-21T02:39:39.035624Z".parse().unwrap();
+    let (call, voice) = (call(), CallType::Voice);
+    Extension::Notice(Box::new(match name {
+        "call_ringing" => Notice::Ringing { call, user: user("8"), devices: 2 },
+        "call_answered" => Notice::Answered { call, by: user("8") },
+        "peer_reconnecting" => Notice::PeerReconnecting { call, user: user("8"), grace_ms: 30_000 },
+        "peer_resumed" => Notice::PeerResumed { call, user: user("8") },
+        "peer_joined" => Notice::PeerJoined { call, user: user("9") },
+        "peer_left" => Notice::PeerLeft { call, user: user("9"), reason: Reason::Declined },
+        "missed_call" => {
+            Notice::Missed { call, from: user("7"), name: Some("Ada".into()), call_type: voice, reason: Reason::Busy }
+        }
+        "welcome" => {
+            let seen = CallSeen { view: view(Phase::Ringing, None, CallType::Video), expires_in_ms: Some(30_000) };
+            let welcome = extensions::Welcome {
+                session: "1f0c5a2be8d24a0a9c6f0d5b7c3e9a41".into(),
+                recovered: false,
+                seq: 0,
+                heartbeat_ms: 10_000,
+                ice_servers: json!([{ "urls": ["stun:stun.example.com:3478"] }]),
+                calls: Some(vec![seen]),
+                unseen_missed: Some(2),
+            };
+            return Extension::Text(extensions::welcome(&welcome, None));
+        }
+        "ack" => {
+            let call = view(Phase::Ended, Some(Reason::Busy), voice);
+            return Extension::Text(extensions::ack(&reference, Some(&call)));
+        }
+        "presence_snapshot" => {
+            let entries = [
+                extensions::presence_entry(&user("8"), "online", Some(seen), 1_795_228_779_035_625),
+                extensions::presence_entry(&user("9"), "offline", None, 0),
+            ];
+            let entries = entries.iter().map(String::as_str);
+            return Extension::Text(extensions::presence_snapshot(entries, Some(&reference)));
+        }
+        "presence_changed" => {
+            let entry = extensions::presence_entry(&user("8"), "in_call", Some(seen), 1_795_228_779_035_626);
+            return Extension::Text(extensions::presence_changed(std::iter::once(entry.as_str())));
+        }
+        "server_draining" => return Extension::Text(extensions::server_draining()),
+        "pong_numbered" => return Extension::Text(extensions::numbered(users().pong(), 17)),
+        _ => return Extension::None,
+    }))
+}
+
 #[test]
 fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
     for golden in golden("users") {
@@ -177,7 +255,14 @@ fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
                 let notice = closed("7", Closing::Cancelled, Reason::NoAnswer, CallType::Voice, 0);
                 users().render(&notice, Reader::plain(&user("8"))).unwrap()
             }
-            name => users().render(&notice(name).expect(name), Reader::plain(&user("1"))).unwrap(),
+            name => match extension(name, &golden.doc["frame"]) {
+                Extension::Notice(notice) => {
+                    assert!(users().render(&notice, Reader::plain(&user("1"))).is_none(), "{name}");
+                    users().render(&notice, Reader { user: &user("1"), extended: true }).unwrap()
+                }
+                Extension::Text(text) => text,
+                Extension::None => users().render(&notice(name).expect(name), Reader::plain(&user("1"))).unwrap(),
+            },
         };
         assert_eq!(written, golden.frame(), "{}", golden.name);
     }
@@ -325,7 +410,17 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Objects that look like messages but for what is in their fields.
 fn any_message() -> impl Strategy<Value = Value> {
-    let kinds = ["call_invitation", "call.offer", "call_answer", "ice_candidate", "call_ended", "token", "dance"];
+    let kinds = [
+        "call_invitation",
+        "call.offer",
+        "call_answer",
+        "ice_candidate",
+        "call_ended",
+        "token",
+        "resume",
+        "presence_subscribe",
+        "dance",
+    ];
     let names = [
         "to_user_id",
         "to_user_ids",
@@ -342,6 +437,9 @@ fn any_message() -> impl Strategy<Value = Value> {
         "capabilities",
         "ref",
         "signal",
+        "user_ids",
+        "session_id",
+        "seq",
         "callee_id",
         "x",
     ];

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use actix::Recipient;
 use actix_http::ws::{CloseReason, Message};
 use arc_swap::ArcSwapOption;
+use bytestring::ByteString;
 
 use super::close::Close;
 use super::outbox::{Full, Outbox};
@@ -61,19 +62,42 @@ enum Mode {
     /// As the dialect's seed knows them. `told`: some were.
     Plain { told: bool },
     /// Not yet: a welcome is being written, or may be asked for any moment.
-    Holding { told: bool, greeting: bool, held: Vec<Said> },
+    Holding { told: bool, greeting: bool, held: Vec<Held> },
     /// Numbered, extensions included.
     Extended(Arc<Session>),
 }
 
 /// What a socket is told.
-enum Said {
-    Notice(Notice),
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    Notice(&'a Notice),
+    Text(&'a str),
+}
+
+/// The same, waiting.
+enum Held {
+    Notice(Box<Notice>),
     Text(String),
 }
 
-impl Said {
-    fn notice(&self) -> Option<&Notice> {
+impl Held {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Notice(notice) => Said::Notice(notice),
+            Self::Text(text) => Said::Text(text),
+        }
+    }
+}
+
+impl<'a> Said<'a> {
+    fn held(self) -> Held {
+        match self {
+            Self::Notice(notice) => Held::Notice(Box::new(notice.clone())),
+            Self::Text(text) => Held::Text(text.to_owned()),
+        }
+    }
+
+    fn notice(self) -> Option<&'a Notice> {
         match self {
             Self::Notice(notice) => Some(notice),
             Self::Text(_) => None,
@@ -81,8 +105,8 @@ impl Said {
     }
 
     /// The core keeps it for the device's return where it did not arrive.
-    fn is_kept_by_the_core(&self) -> bool {
-        matches!(self, Self::Notice(Notice::Closed { .. } | Notice::Incoming(_)))
+    fn is_kept_by_the_core(self) -> bool {
+        matches!(self.notice(), Some(Notice::Closed { .. } | Notice::Incoming(_)))
     }
 }
 
@@ -178,6 +202,11 @@ impl SocketOutlet {
         self.outbox.is_crowded()
     }
 
+    /// Whether the welcome is being written.
+    pub fn is_greeting(&self) -> bool {
+        matches!(&*self.mode(), Mode::Holding { greeting: true, .. })
+    }
+
     /// The client said `hello`: what it is told waits for the welcome.
     pub fn greet(&self) {
         let mut mode = self.mode();
@@ -194,7 +223,7 @@ impl SocketOutlet {
         let Mode::Holding { told, greeting: false, held } = &mut *mode else { return };
         let held = std::mem::take(held);
         let told = *told || !held.is_empty();
-        for text in held.into_iter().filter_map(|said| self.write(said, false)) {
+        for text in held.iter().filter_map(|held| self.write(held.said(), false)) {
             self.outbox.push_extra(Message::Text(text.into()));
         }
         *mode = Mode::Plain { told };
@@ -207,7 +236,7 @@ impl SocketOutlet {
         if self.outbox.is_closed() {
             return;
         }
-        let push = |text: bytestring::ByteString| self.outbox.push_extra(Message::Text(text));
+        let push = |text: ByteString| self.outbox.push_extra(Message::Text(text));
         let (told, held) = match &mut *mode {
             Mode::Extended(session) => return push(welcome(&session.id, false, session.seq()).into()),
             Mode::Plain { told } => (*told, Vec::new()),
@@ -221,32 +250,32 @@ impl SocketOutlet {
         let (session, seq, missed) = resumed.unwrap_or_else(|| (self.sessions.create(self), 0, Vec::new()));
         push(welcome(&session.id, recovered, seq).into());
         missed.into_iter().for_each(push);
-        for said in held {
-            if recovered && said.notice().is_some_and(|notice| session.has_told(notice)) {
+        for held in held {
+            if recovered && held.said().notice().is_some_and(|notice| session.has_told(notice)) {
                 continue;
             }
-            self.append(&session, said).into_iter().for_each(push);
+            self.append(&session, held.said()).into_iter().for_each(push);
         }
         *mode = Mode::Extended(session);
     }
 
-    fn write(&self, said: Said, extended: bool) -> Option<String> {
+    fn write(&self, said: Said<'_>, extended: bool) -> Option<String> {
         match said {
-            Said::Notice(notice) => self.dialect.render(&notice, Reader { user: &self.who.user, extended }),
-            Said::Text(text) => Some(text),
+            Said::Notice(notice) => self.dialect.render(notice, Reader { user: &self.who.user, extended }),
+            Said::Text(text) => Some(text.to_owned()),
         }
     }
 
-    fn append(&self, session: &Session, said: Said) -> Option<bytestring::ByteString> {
-        let notice = said.notice().cloned();
+    fn append(&self, session: &Session, said: Said<'_>) -> Option<ByteString> {
         let text = self.write(said, true)?;
-        session.append(self.who.session, notice.as_ref(), text, self.clock.moment())
+        session.append(self.who.session, said.notice(), text, self.clock.moment())
     }
 
     /// Tells the client something. `false` when the socket takes nothing any more; overflow closes it.
-    fn tell(&self, said: Said) -> bool {
-        let closed = self.outbox.is_closed();
+    fn tell(&self, said: Said<'_>) -> bool {
         let mut mode = self.mode();
+        // In this order with `park`: what waits when the socket goes is not forgotten.
+        let closed = self.outbox.is_closed() || self.told.load(Ordering::Acquire);
         let (full, kept) = match &mut *mode {
             Mode::Plain { .. } | Mode::Holding { .. } if closed => return false,
             Mode::Plain { told } => {
@@ -255,17 +284,16 @@ impl SocketOutlet {
                 (self.outbox.push(Message::Text(text.into())).is_err(), false)
             }
             Mode::Holding { held, .. } => {
-                held.push(said);
+                held.push(said.held());
                 (held.len() > MAX_HELD, false)
             }
             Mode::Extended(session) => {
                 if closed && said.is_kept_by_the_core() {
                     return false;
                 }
-                let notice = said.notice().cloned();
                 let Some(text) = self.write(said, true) else { return true };
                 // A socket that is closing still keeps it for the one that follows.
-                let text = session.append(self.who.session, notice.as_ref(), text, self.clock.moment());
+                let text = session.append(self.who.session, said.notice(), text, self.clock.moment());
                 let Some(text) = text else { return false };
                 (self.outbox.push(Message::Text(text)).is_err(), true)
             }
@@ -298,7 +326,7 @@ impl SocketOutlet {
 
     /// Tells the client a text written in its dialect.
     pub fn say(&self, text: String) -> bool {
-        self.tell(Said::Text(text))
+        self.tell(Said::Text(&text))
     }
 
     /// Says "done" to a message that had a `ref`, where the client knows that answer.
@@ -332,13 +360,13 @@ impl SocketOutlet {
             Mode::Holding { held, .. } => {
                 let held = std::mem::take(held);
                 let Some(earlier) = &self.earlier else { return };
-                for said in held {
-                    let notice = said.notice().cloned();
-                    if notice.as_ref().is_some_and(|notice| earlier.has_told(notice)) {
+                for held in held {
+                    let said = held.said();
+                    if said.notice().is_some_and(|notice| earlier.has_told(notice)) {
                         continue;
                     }
                     if let Some(text) = self.write(said, true) {
-                        earlier.append_parked(notice.as_ref(), text, self.clock.moment());
+                        earlier.append_parked(said.notice(), text, self.clock.moment());
                     }
                 }
             }
@@ -359,7 +387,7 @@ impl SocketOutlet {
 
 impl Outlet for SocketOutlet {
     fn deliver(&self, notice: &Notice) -> bool {
-        self.tell(Said::Notice(notice.clone()))
+        self.tell(Said::Notice(notice))
     }
 
     fn set_route(&self, route: Option<Arc<Route>>) {

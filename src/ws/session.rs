@@ -21,9 +21,9 @@ use super::outlet::{Look, RouterPort, SocketOutlet};
 use super::sessions::Sessions;
 use super::{Facts, Limits};
 use crate::clock::{Clock, Moment, Timestamp};
-use crate::dialect::Inbound;
+use crate::dialect::{AboutPresence, Inbound};
 use crate::router::messages::{Connect, Pulse};
-use crate::signal::Refusal;
+use crate::signal::{Payload, Refusal};
 
 /// How late a deadline may be noticed before it is this process that stood still, not its clients.
 const STALL: Duration = Duration::from_secs(2);
@@ -74,6 +74,8 @@ pub struct WsSession {
     verifier: Verifier,
     pub(super) facts: Arc<dyn Facts>,
     pub(super) sessions: Arc<Sessions>,
+    /// What was asked about presence before the welcome.
+    pub(super) postponed: Vec<(AboutPresence, Option<Payload>)>,
     /// Read only once the router has accepted the socket, so that nothing overtakes that.
     payload: Option<web::Payload>,
     reader: FrameReader,
@@ -106,6 +108,7 @@ impl WsSession {
             verifier: parts.verifier,
             facts: parts.facts,
             sessions: parts.sessions,
+            postponed: Vec::new(),
             payload: Some(parts.payload),
             reader,
             deaf: false,
@@ -248,9 +251,7 @@ impl WsSession {
             Ok(Inbound::Alive) => self.outlet.acknowledge(reference.as_ref(), None),
             Ok(Inbound::Hello) => self.greet(None, reference, ctx),
             Ok(Inbound::Resume { session, seq }) => self.greet(Some((session, seq)), reference, ctx),
-            Ok(Inbound::Watch(users)) => self.watch(users, reference, ctx),
-            Ok(Inbound::Unwatch(users)) => self.unwatch(&users, reference),
-            Ok(Inbound::Glance(users)) => self.glance(users, reference, ctx),
+            Ok(Inbound::Presence(about)) => self.presence(about, reference, ctx),
             Ok(Inbound::Token(token)) => {
                 let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
                     Ok(expires_at) => {

@@ -334,3 +334,117 @@ impl Sessions {
         self.visibility.forget(|user| directory.knows(user));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::prelude::*;
+
+    use super::*;
+    use crate::dialect::users::Users;
+    use crate::router::Overview;
+    use crate::router::messages::{Ask, Connect, Disconnect};
+    use crate::signal::Refusal;
+    use crate::ws::RouterPort;
+    use crate::ws::outbox::Outbox;
+    use crate::ws::outlet::Identity;
+
+    struct Deaf;
+    impl Actor for Deaf {
+        type Context = Context<Self>;
+    }
+    impl Handler<Connect> for Deaf {
+        type Result = Result<(), Refusal>;
+        fn handle(&mut self, _: Connect, _: &mut Self::Context) -> Self::Result {
+            Ok(())
+        }
+    }
+    impl Handler<Disconnect> for Deaf {
+        type Result = ();
+        fn handle(&mut self, _: Disconnect, _: &mut Self::Context) {}
+    }
+    impl Handler<Ask> for Deaf {
+        type Result = ();
+        fn handle(&mut self, _: Ask, _: &mut Self::Context) {}
+    }
+    impl Handler<Overview> for Deaf {
+        type Result = ();
+        fn handle(&mut self, _: Overview, _: &mut Self::Context) {}
+    }
+
+    fn outlet(sessions: &Arc<Sessions>, device: &str) -> Arc<SocketOutlet> {
+        let router = Deaf.start();
+        let port = RouterPort {
+            connect: router.clone().recipient(),
+            disconnect: router.clone().recipient(),
+            ask: router.clone().recipient(),
+            overview: router.recipient(),
+        };
+        let who = Identity {
+            user: UserId::parse("1").unwrap(),
+            name: None,
+            profile: None,
+            device: DeviceId::parse(device).unwrap(),
+            session: SessionId::next(),
+            sees_all: false,
+        };
+        let users = Arc::new(Users::new(Default::default()));
+        SocketOutlet::new(who, users, Outbox::new(256, 1 << 20), Arc::new(port), sessions.clock, Arc::clone(sessions))
+    }
+
+    fn fill(session: &Session, by: &Arc<SocketOutlet>, messages: usize, bytes: usize) {
+        for _ in 0..messages {
+            let text = format!("{{\"x\":\"{}\"}}", "x".repeat(bytes));
+            assert!(session.append(by.who().session, None, text, Moment(0)).is_some());
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_session_waits_for_its_device_and_not_for_ever() {
+        let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
+        let old = outlet(&sessions, "laptop");
+        let session = sessions.create(&old);
+        fill(&session, &old, 3, 1);
+        sessions.park(&session, old.who().session);
+        let now = sessions.clock.moment();
+        let new = outlet(&sessions, "laptop");
+        assert!(session.take_over(&new, 0, now + PARKED_FOR * 2).is_none(), "too late");
+        assert!(session.take_over(&outlet(&sessions, "phone"), 0, now).is_none(), "another device");
+        assert!(session.take_over(&new, 4, now).is_none(), "never said");
+        let missed = session.take_over(&new, 1, now).unwrap();
+        assert_eq!(missed, ["{\"x\":\"x\",\"seq\":2}", "{\"x\":\"x\",\"seq\":3}"]);
+        // The old socket has nothing to say any more, and nothing to park.
+        assert!(session.append(old.who().session, None, "{}".into(), now).is_none());
+        sessions.park(&session, old.who().session);
+        assert!(session.outlet().is_some());
+        assert_eq!(session.seq(), 3);
+    }
+
+    #[actix_web::test]
+    async fn what_a_session_keeps_is_bounded() {
+        let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
+        let socket = outlet(&sessions, "laptop");
+        let session = sessions.create(&socket);
+        fill(&session, &socket, KEPT + 1, 1);
+        let now = Moment(0);
+        assert!(session.take_over(&socket, 0, now).is_none());
+        assert_eq!(session.take_over(&socket, 1, now).unwrap().len(), KEPT);
+        fill(&session, &socket, 10, KEPT_BYTES / 4);
+        let log = lock(&session.log);
+        assert!(log.kept.len() == 3 && log.bytes <= KEPT_BYTES, "{} {}", log.kept.len(), log.bytes);
+        assert_eq!(log.bytes, log.kept.iter().map(|kept| kept.text.len()).sum::<usize>());
+    }
+
+    #[actix_web::test]
+    async fn a_device_has_one_session() {
+        let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
+        let old = outlet(&sessions, "laptop");
+        let first = sessions.create(&old);
+        sessions.watch(&first, &[UserId::parse("2").unwrap()]).unwrap();
+        let second = sessions.create(&outlet(&sessions, "laptop"));
+        assert_eq!(sessions.len(), 1);
+        assert!(sessions.watched.is_empty());
+        assert_ne!(first.id, second.id);
+        sessions.remove(&second);
+        assert!(sessions.is_empty() && sessions.by_device.is_empty());
+    }
+}

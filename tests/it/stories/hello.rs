@@ -26,6 +26,7 @@ on_sqlite!(
     a_closing_that_came_while_away_is_told_once_after_what_was_missed,
     whoever_comes_back_without_a_word_is_told_all_the_same,
     the_same_device_takes_over_without_disturbing_the_call,
+    the_first_of_many_devices_wins,
     the_other_side_is_told_of_a_loss_and_a_return,
     presence_is_watched,
     many_changes_are_told_as_few,
@@ -193,7 +194,7 @@ async fn everything_after_hello_is_numbered_without_gaps(store: Store) {
 }
 
 async fn nothing_is_lost_or_doubled_when_the_socket_drops_in_a_burst(store: Store) {
-    let service = Service::start(&store).await;
+    let service = Service::with(&store, &[("LIMITS__MESSAGE_BURST", "1000")]).await;
     for round in 0..5 {
         let mut anna = service.device("1", "laptop").await;
         let mut ben = service.device("2", "phone").await;
@@ -399,6 +400,45 @@ async fn the_other_side_is_told_of_a_loss_and_a_return(store: Store) {
     ben.quiet().await;
 }
 
+async fn the_first_of_many_devices_wins(store: Store) {
+    let service = Service::start(&store).await;
+    let mut anna = service.device("1", "laptop").await;
+    let mut phone = service.device("2", "phone").await;
+    let mut tablet = service.device("2", "tablet").await;
+    let mut old = service.device("2", "old").await;
+    for socket in [&mut anna, &mut phone, &mut tablet] {
+        socket.hello().await;
+    }
+    anna.invite("2").await;
+    let call = call_id(&tablet.expect("call_invitation").await);
+    assert_eq!(anna.expect("call_ringing").await["devices"], json!(3));
+    phone.expect("call_invitation").await;
+    old.expect("call_invitation").await;
+    tablet
+        .send(json!({ "type": "call_answer", "to_user_id": 1, "answer": { "type": "answer", "sdp": "v=0" }, "ref": 1 }))
+        .await;
+    let ack = tablet.expect("ack").await;
+    assert_eq!((&ack["ref"], &ack["status"], call_id(&ack)), (&json!(1), &json!("answered"), call));
+    assert_eq!(call_id(&anna.expect("call_answer").await), call);
+    let elsewhere = phone.expect("call_ended").await;
+    assert_eq!((&elsewhere["reason"], seq(&elsewhere)), (&json!("answered_elsewhere"), 2));
+    assert!(old.expect("call_ended").await.get("seq").is_none());
+    phone
+        .send(json!({ "type": "call_answer", "call_id": call, "answer": { "type": "answer", "sdp": "v=0" }, "ref": 2 }))
+        .await;
+    let error = phone.expect("error").await;
+    assert_eq!((&error["ref"], &error["code"]), (&json!(2), &json!("answered_elsewhere")));
+    phone.quiet().await;
+    old.quiet().await;
+    // Two sockets of one device: the newer one stays, and the call with it.
+    let mut again = service.device("2", "tablet").await;
+    tablet.expect_close(4409).await;
+    assert_eq!(again.hello().await["calls"][0]["status"], json!("answered"));
+    anna.candidate("2", 1).await;
+    again.expect("ice_candidate").await;
+    anna.without("call_ended").await;
+}
+
 /// Subscribes: the snapshot's entries.
 async fn watch(socket: &mut Socket, users: &[i64]) -> Vec<Value> {
     socket.send(json!({ "type": "presence_subscribe", "user_ids": users })).await;
@@ -427,13 +467,14 @@ async fn changed(socket: &mut Socket, user: i64, status: &str, version: &mut u64
 async fn presence_is_watched(store: Store) {
     let service = Service::with(&store, &[("PRESENCE__LINGER", "100ms")]).await;
     let mut anna = service.device("1", "laptop").await;
-    anna.hello().await;
+    // Without waiting for the welcome.
+    anna.send(json!({ "type": "hello" })).await;
     let seen = watch(&mut anna, &[2, 3]).await;
     assert_eq!(seen[0], json!({ "user_id": 2, "status": "offline", "last_seen": null, "version": 0 }));
     let mut version = 0;
     let mut ben = service.socket("2").await;
     changed(&mut anna, 2, "online", &mut version).await;
-    let mut carl = service.socket("3").await;
+    let carl = service.socket("3").await;
     let mut of_carl = 0;
     changed(&mut anna, 3, "online", &mut of_carl).await;
     let mut dora = service.socket("4").await;

@@ -336,7 +336,7 @@ impl Sessions {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use actix::prelude::*;
 
     use super::*;
@@ -371,7 +371,7 @@ mod tests {
         fn handle(&mut self, _: Overview, _: &mut Self::Context) {}
     }
 
-    fn outlet(sessions: &Arc<Sessions>, device: &str) -> Arc<SocketOutlet> {
+    pub fn outlet(sessions: &Arc<Sessions>, device: &str) -> Arc<SocketOutlet> {
         let router = Deaf.start();
         let port = RouterPort {
             connect: router.clone().recipient(),

@@ -230,3 +230,51 @@ impl Audience for Sessions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ws::sessions::tests::outlet;
+
+    #[actix_web::test]
+    async fn a_socket_with_much_to_read_is_told_later_and_only_the_newest() {
+        let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
+        let socket = outlet(&sessions, "laptop");
+        socket.greet();
+        socket.begin(None, |_, _, _| "{}".to_owned());
+        let session = socket.session().unwrap();
+        let user = UserId::parse("2").unwrap();
+        sessions.watch(&session, std::slice::from_ref(&user)).unwrap();
+        let news = |version: u64| {
+            let entry = extensions::presence_entry(&user, "online", None, version).into();
+            lock(&session.watching).pending.insert(user.clone(), (version, entry));
+        };
+        news(1);
+        // Before the snapshot it is no news.
+        assert!(!sessions.tell_one(&session));
+        assert_eq!(session.seq(), 0);
+        let snapshot = sessions.snapshot(&session, std::slice::from_ref(&user), &HashMap::new(), None);
+        assert!(snapshot.contains("\"version\":0"), "{snapshot}");
+        for _ in 0..70 {
+            socket.say("{}".to_owned());
+        }
+        assert!(sessions.tell_one(&session), "it waits");
+        news(2);
+        assert!(sessions.tell_one(&session));
+        assert_eq!(session.seq(), 70);
+        // Parked, it waits for the next socket.
+        sessions.park(&session, socket.who().session);
+        assert!(!sessions.tell_one(&session));
+        let next = outlet(&sessions, "laptop");
+        next.greet();
+        next.begin(Some((session.id.clone(), 70)), |_, recovered, seq| {
+            assert!(recovered && seq == 70);
+            "{}".to_owned()
+        });
+        assert!(!sessions.tell_one(&session));
+        assert_eq!(session.seq(), 71);
+        assert!(lock(&session.watching).pending.is_empty());
+        assert_eq!(next.outbox().waiting().0, 2);
+    }
+}

@@ -264,7 +264,7 @@ fn socket_edge(
             total: settings.limits.max_connections,
             ..ws::Limits::default()
         },
-        admission: Arc::new(TokenAdmission::new(authenticator.clone())),
+        admission: Arc::new(TokenAdmission::new(authenticator.clone(), sessions.visibility())),
         users: Arc::new(Users::new(caps(settings))),
         budget: Arc::new(move |_| {
             let mut budget = SocketBudget::new(per_second, burst);

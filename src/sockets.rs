@@ -1,6 +1,7 @@
 //! Joins the socket edge to the rest: who may open a socket, by gate and token; what a welcome says.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -12,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::http::auth::{Denial, PathOwner, authenticate_socket};
 use crate::ice::IceServers;
 use crate::ids::UserId;
+use crate::router::Visibility;
 use crate::signal::Refusal;
 use crate::store::{Store, queries};
 use crate::ws::{Admission, Admitted, Denied, Facts, Freshness};
@@ -19,12 +21,13 @@ use crate::ws::{Admission, Admitted, Denied, Facts, Freshness};
 /// Judges by the tokens of `auth` and the origins of `http::gate`.
 pub struct TokenAdmission {
     authenticator: Data<Authenticator>,
+    visibility: Arc<Visibility>,
 }
 
 impl TokenAdmission {
-    /// Judges with this authenticator.
-    pub fn new(authenticator: Data<Authenticator>) -> Self {
-        Self { authenticator }
+    /// Judges with this authenticator, and passes on what tokens say of conversations.
+    pub fn new(authenticator: Data<Authenticator>, visibility: Arc<Visibility>) -> Self {
+        Self { authenticator, visibility }
     }
 }
 
@@ -52,10 +55,11 @@ impl Admission for TokenAdmission {
     }
 
     fn refresh(&self, user: UserId, token: String) -> Freshness {
-        let authenticator = self.authenticator.clone();
+        let (authenticator, visibility) = (self.authenticator.clone(), Arc::clone(&self.visibility));
         Box::pin(async move {
             let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
             if identity.may_act_for(&user) {
+                visibility.learn(&identity.user, identity.conversations.as_deref());
                 Ok(identity.expires_at)
             } else {
                 Err(Refusal::Forbidden("that token is somebody else's".to_owned()))

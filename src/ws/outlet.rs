@@ -202,6 +202,11 @@ impl SocketOutlet {
         self.outbox.is_crowded()
     }
 
+    /// Whether what it is told waits for the client to begin.
+    pub fn is_waiting(&self) -> bool {
+        matches!(&*self.mode(), Mode::Holding { greeting: false, .. })
+    }
+
     /// Whether the welcome is being written.
     pub fn is_greeting(&self) -> bool {
         matches!(&*self.mode(), Mode::Holding { greeting: true, .. })

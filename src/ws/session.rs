@@ -327,7 +327,9 @@ impl Actor for WsSession {
             }
         });
         ctx.spawn(asked);
-        ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
+        if self.outlet.is_waiting() {
+            ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
+        }
         self.look(ctx);
     }
 

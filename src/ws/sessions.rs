@@ -213,6 +213,11 @@ impl Sessions {
         self.visibility.learn(user, conversations);
     }
 
+    /// The rule of who sees whom.
+    pub fn visibility(&self) -> Arc<Visibility> {
+        Arc::clone(&self.visibility)
+    }
+
     /// How many sessions there are, parked ones included.
     pub fn len(&self) -> usize {
         self.by_id.len()

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::auth::Authenticator;
 use crate::call::Rules;
 use crate::clock::Clock;
-use crate::config::{AuthMode, Settings};
+use crate::config::{self, AuthMode, Settings};
 use crate::dialect::Caps;
 use crate::dialect::polling::Polling;
 use crate::dialect::profiles::profiles;
@@ -21,14 +21,15 @@ use crate::dialect::users::Users;
 use crate::http::gate::{Gate, guard};
 use crate::http::limits::RestLimits;
 use crate::http::{Edge, body, log as access, refusal, routes};
+use crate::ice::IceServers;
 use crate::limits::{Initiates, SocketBudget};
 use crate::presence::Patience;
 use crate::recovery;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
-use crate::router::{CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings};
-use crate::sockets::TokenAdmission;
+use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
+use crate::sockets::{StoredFacts, TokenAdmission};
 use crate::store::{Store, Writer, queries};
-use crate::ws::{self, SocketEdge};
+use crate::ws::{self, Sessions, SocketEdge};
 
 /// How often a draining service looks whether it is idle.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -78,10 +79,19 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         let authenticator = authenticator.clone();
         actix_web::rt::spawn(async move { authenticator.keep_keys_fresh().await });
     }
-    let directory = Arc::new(Directory::default());
+    // Versions of presence rise over restarts, too.
+    let versions = u64::try_from(clock.now().wall.timestamp_micros()).unwrap_or_default();
+    let directory = Arc::new(Directory::starting_at(versions));
     for (profile, owner) in recovered.profiles {
         directory.assign(profile, owner);
     }
+    let visibility = Arc::new(Visibility::new(visible_to(settings)));
+    let sessions = Sessions::new(clock, Arc::clone(&directory), Arc::clone(&visibility));
+    directory.set_audience(Arc::clone(&sessions) as Arc<dyn Audience>);
+    actix_web::rt::spawn(Arc::clone(&sessions).keep_telling());
+    let ice = IceServers::new(settings, clock);
+    let facts =
+        Arc::new(StoredFacts { store: store.clone(), ice: ice.clone(), heartbeat: settings.presence.heartbeat });
     let limits = MailboxLimits { pending: settings.limits.pending_signals, ..MailboxLimits::default() };
     let mailboxes = Arc::new(Mailboxes::new(clock, limits));
     let router = {
@@ -108,9 +118,17 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         store: store.clone(),
         writer: writer.clone(),
         clock,
+        visibility,
+        ice,
         polling: Polling::new(caps(settings)),
     });
-    let sockets = web::Data::new(socket_edge(settings, clock, &router, &edge.directory, &authenticator));
+    let admission = TokenAdmission::new(
+        authenticator.clone(),
+        Arc::clone(&edge.directory),
+        router.clone(),
+        Arc::clone(&edge.visibility),
+    );
+    let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
     let gate = web::Data::new(Gate::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
@@ -235,6 +253,14 @@ fn rules(settings: &Settings) -> Rules {
     }
 }
 
+fn visible_to(settings: &Settings) -> VisibleTo {
+    match settings.presence.visibility {
+        config::Visibility::Everyone => VisibleTo::Everyone,
+        config::Visibility::Conversations => VisibleTo::Conversations,
+        config::Visibility::Nobody => VisibleTo::Nobody,
+    }
+}
+
 fn patience(settings: &Settings) -> Patience {
     let presence = &settings.presence;
     // Often enough that neither deadline is missed by much.
@@ -261,8 +287,9 @@ fn socket_edge(
     settings: &Settings,
     clock: Clock,
     router: &Addr<CallRouter>,
-    directory: &Arc<Directory>,
-    authenticator: &web::Data<Authenticator>,
+    admission: TokenAdmission,
+    facts: Arc<StoredFacts>,
+    sessions: Arc<Sessions>,
 ) -> SocketEdge {
     let (per_second, burst) = (settings.limits.messages_per_second, settings.limits.message_burst);
     SocketEdge {
@@ -270,6 +297,7 @@ fn socket_edge(
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
+            overview: router.clone().recipient(),
         }),
         clock,
         limits: ws::Limits {
@@ -281,7 +309,7 @@ fn socket_edge(
             total: settings.limits.max_connections,
             ..ws::Limits::default()
         },
-        admission: Arc::new(TokenAdmission::new(authenticator.clone(), Arc::clone(directory), router.clone())),
+        admission: Arc::new(admission),
         users: Arc::new(Users::new(caps(settings))),
         profiles: Arc::new(profiles(caps(settings))),
         profile_types: settings.auth.profile_types.clone(),
@@ -289,6 +317,8 @@ fn socket_edge(
             let mut budget = SocketBudget::new(per_second, burst);
             Box::new(move || budget.take(clock.moment()))
         }),
+        facts,
+        sessions,
         connections: Arc::default(),
     }
 }

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod dialect;
 pub mod http;
+pub mod ice;
 pub mod ids;
 pub mod limits;
 pub mod presence;

@@ -1,6 +1,8 @@
-//! Joins the socket edge to authentication: who may open a socket, by gate and token.
+//! Joins the socket edge to the rest: who may open a socket, by gate and token; what a welcome says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use actix_web::HttpRequest;
@@ -8,23 +10,33 @@ use actix_web::web::Data;
 use futures_util::future::LocalBoxFuture;
 
 use crate::auth::{Authenticator, Identity, Role};
+use crate::clock::Timestamp;
 use crate::http::auth::{Denial, PathOwner, authenticate_socket};
+use crate::ice::IceServers;
 use crate::ids::UserId;
-use crate::router::{CallRouter, Directory, learn};
+use crate::router::{CallRouter, Directory, Visibility, learn};
 use crate::signal::{Profile, Refusal};
-use crate::ws::{Admission, Admitted, Denied, Door, Freshness};
+use crate::store::{Store, queries};
+use crate::ws::{Admission, Admitted, Denied, Door, Facts, Freshness};
 
 /// Judges by the tokens of `auth` and the origins of `http::gate`.
 pub struct TokenAdmission {
     authenticator: Data<Authenticator>,
     directory: Arc<Directory>,
     router: Addr<CallRouter>,
+    visibility: Arc<Visibility>,
 }
 
 impl TokenAdmission {
-    /// Judges with this authenticator, and passes on which profiles are whose.
-    pub fn new(authenticator: Data<Authenticator>, directory: Arc<Directory>, router: Addr<CallRouter>) -> Self {
-        Self { authenticator, directory, router }
+    /// Judges with this authenticator, and passes on which profiles are whose and what tokens say of
+    /// conversations.
+    pub fn new(
+        authenticator: Data<Authenticator>,
+        directory: Arc<Directory>,
+        router: Addr<CallRouter>,
+        visibility: Arc<Visibility>,
+    ) -> Self {
+        Self { authenticator, directory, router, visibility }
     }
 
     /// Whose the socket is. Nobody's token stands for a profile that is believed, or that a service acts for:
@@ -53,7 +65,8 @@ impl Admission for TokenAdmission {
                     // Before the socket itself is announced, so that it can be called by them at once.
                     learn(&self.directory, &self.router, &identity.user, &identity.profiles);
                     let user = self.user(&identity, door);
-                    Ok(Admitted { user, name: identity.name, expires_at: identity.expires_at })
+                    let Identity { name, expires_at, conversations, role, .. } = identity;
+                    Ok(Admitted { user, name, expires_at, conversations, sees_all: role != Role::User })
                 }
                 Err(denied) => {
                     tokio::time::sleep(denied.delay).await;
@@ -67,15 +80,46 @@ impl Admission for TokenAdmission {
     }
 
     fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness {
-        let authenticator = self.authenticator.clone();
+        let (authenticator, visibility) = (self.authenticator.clone(), Arc::clone(&self.visibility));
         Box::pin(async move {
             let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
             let shows = profile.is_none_or(|profile| identity.has_profile(&profile.kind, &profile.id));
             if identity.may_act_for(&user) && shows {
+                visibility.learn(&identity.user, identity.conversations.as_deref());
                 Ok(identity.expires_at)
             } else {
                 Err(Refusal::Forbidden("that token is somebody else's".to_owned()))
             }
         })
+    }
+}
+
+/// What the settings and the database know.
+pub struct StoredFacts {
+    /// The database.
+    pub store: Store,
+    /// STUN and TURN.
+    pub ice: IceServers,
+    /// How often clients beat.
+    pub heartbeat: Duration,
+}
+
+impl Facts for StoredFacts {
+    fn ice_servers(&self, user: &UserId) -> serde_json::Value {
+        self.ice.of(user)
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn unseen_missed(&self, user: UserId) -> LocalBoxFuture<'static, Option<u64>> {
+        let store = self.store.clone();
+        Box::pin(async move { queries::unseen_count(&store, Some(&user)).await.ok() })
+    }
+
+    fn last_seen(&self, users: Vec<UserId>) -> LocalBoxFuture<'static, HashMap<UserId, Timestamp>> {
+        let store = self.store.clone();
+        Box::pin(async move { queries::last_seen(&store, &users).await.unwrap_or_default() })
     }
 }

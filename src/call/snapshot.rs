@@ -1,7 +1,8 @@
 //! What of a call leaves it: the record that is written and the view its participants get.
 
-use crate::ids::UserId;
-use crate::signal::{About, CallView, Party, Phase};
+use crate::clock::Moment;
+use crate::ids::{DeviceId, UserId};
+use crate::signal::{About, CallSeen, CallView, Party, Phase};
 
 use super::leg::Leg;
 use super::machine::Call;
@@ -59,6 +60,16 @@ impl Call {
             conversation: self.conversation.clone(),
             duration_seconds: self.duration_seconds(),
         }
+    }
+
+    /// The call as one device of a participant may see it; `None` for whoever has no part in it any more.
+    pub fn seen_by(&self, user: &UserId, device: &DeviceId, now: Moment) -> Option<CallSeen> {
+        let leg = self.legs.iter().find(|leg| leg.user == *user && !leg.state.is_over())?;
+        let rings = leg.state.is_pending()
+            && leg.devices.iter().any(|known| known.id == *device && known.alerted && known.closing.is_none());
+        let left = leg.ring_until.saturating_sub(now - self.origin);
+        let expires_in_ms = rings.then(|| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        Some(CallSeen { view: self.view(), expires_in_ms })
     }
 
     /// Whole seconds between answer and end; 0 until both are known.

@@ -96,6 +96,7 @@ fn parse(merged: Value) -> Result<Settings, Vec<String>> {
         section(&merged, "presence", read),
         section(&merged, "limits", read),
         section(&merged, "chat", read),
+        section(&merged, "ice", read),
         section(&merged, "node", read),
     );
     match sections {
@@ -107,8 +108,9 @@ fn parse(merged: Value) -> Result<Settings, Vec<String>> {
             Some(presence),
             Some(limits),
             Some(chat),
+            Some(ice),
             Some(node),
-        ) if problems.is_empty() => Ok(Settings { server, database, auth, call, presence, limits, chat, node }),
+        ) if problems.is_empty() => Ok(Settings { server, database, auth, call, presence, limits, chat, ice, node }),
         _ => Err(problems),
     }
 }

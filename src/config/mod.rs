@@ -37,6 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Chat sockets.
     pub chat: Chat,
+    /// STUN and TURN.
+    pub ice: Ice,
     /// This process.
     pub node: Node,
 }
@@ -178,6 +180,20 @@ pub struct Presence {
     /// How often presence is written.
     #[serde(with = "humantime_serde")]
     pub flush_every: Duration,
+    /// Who is shown how users stand.
+    pub visibility: Visibility,
+}
+
+/// Who is shown how users stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Anyone.
+    Everyone,
+    /// Those who share a conversation with them.
+    Conversations,
+    /// Admins and services only.
+    Nobody,
 }
 
 /// How much of everything.
@@ -244,6 +260,24 @@ pub enum Membership {
 pub struct Chat {
     /// Who may join.
     pub membership: Membership,
+}
+
+/// STUN and TURN.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ice {
+    /// STUN servers.
+    #[serde(deserialize_with = "value::list")]
+    pub stun_urls: Vec<String>,
+    /// TURN servers.
+    #[serde(deserialize_with = "value::list")]
+    pub turn_urls: Vec<String>,
+    /// The secret shared with them.
+    #[serde(with = "value::maybe")]
+    pub turn_secret: Option<Secret>,
+    /// How long credentials hold.
+    #[serde(with = "humantime_serde")]
+    pub turn_ttl: Duration,
 }
 
 /// This process.

@@ -125,6 +125,8 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         (vec![("SWITCHBOARD__CALL__RING_TIMEOUT", "121s")], "call.ring_timeout must be at most 120s."),
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "https://a.example/")], "is not an origin"),
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "*")], "is not an origin"),
+        (vec![("SWITCHBOARD__ICE__TURN_URLS", "turn:t.example")], "which needs ice.turn_secret"),
+        (vec![("SWITCHBOARD__ICE__STUN_URLS", "turn:t.example")], "which does not start with stun: or stuns:"),
         (vec![("SWITCHBOARD__DATABASE__URL", "mysql://x")], "database.url must start with sqlite:"),
     ] {
         let said = sentences(&pairs);
@@ -146,7 +148,15 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
 fn secrets_are_not_shown() {
     let hush = "hush-hush-hush-hush-hush-hush-hush";
     let url = format!("postgres://ann:p@{hush}@db.example:5432/calls?sslmode=require&password={hush}");
-    let settings = load(&[("SWITCHBOARD__AUTH__JWT_SECRET", hush), ("SWITCHBOARD__DATABASE__URL", &url)]).unwrap();
+    let settings = load(&[
+        ("SWITCHBOARD__AUTH__JWT_SECRET", hush),
+        ("SWITCHBOARD__DATABASE__URL", &url),
+        ("SWITCHBOARD__ICE__TURN_SECRET", hush),
+        ("SWITCHBOARD__ICE__TURN_URLS", "turn:a.example,turns:b.example"),
+    ])
+    .unwrap();
+    assert_eq!(settings.ice.turn_secret.as_ref().unwrap().expose(), hush);
+    assert_eq!(settings.ice.turn_urls, ["turn:a.example", "turns:b.example"]);
     assert_eq!(settings.auth.jwt_secret.as_ref().unwrap().expose(), hush);
     assert_eq!(settings.database.url, url);
     let shown = [settings.to_toml().unwrap(), format!("{settings:?}"), format!("{settings:#?}")];

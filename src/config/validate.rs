@@ -47,6 +47,7 @@ impl Settings {
         self.auth_problems(&mut found);
         self.time_problems(&mut found);
         self.limit_problems(file_limit, &mut found);
+        self.ice_problems(&mut found);
         found
     }
 
@@ -65,6 +66,30 @@ impl Settings {
         }
         if crate::ids::UserId::parse(&self.node.id).is_err() {
             found.push("node.id must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -.".to_owned());
+        }
+    }
+
+    fn ice_problems(&self, found: &mut Vec<String>) {
+        let ice = &self.ice;
+        for (name, urls, schemes) in
+            [("stun_urls", &ice.stun_urls, ["stun:", "stuns:"]), ("turn_urls", &ice.turn_urls, ["turn:", "turns:"])]
+        {
+            if let Some(url) = urls.iter().find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme))) {
+                found.push(format!(
+                    "ice.{name} holds \"{url}\", which does not start with {} or {}.",
+                    schemes[0], schemes[1]
+                ));
+            }
+        }
+        if !ice.turn_urls.is_empty() && ice.turn_secret.is_none() {
+            found.push(
+                "ice.turn_urls is set, which needs ice.turn_secret (SWITCHBOARD__ICE__TURN_SECRET), the secret the TURN \
+                 server has as static-auth-secret."
+                    .to_owned(),
+            );
+        }
+        if ice.turn_ttl < Duration::from_secs(60) {
+            found.push("ice.turn_ttl must be at least 60s, or calls outlive their credentials.".to_owned());
         }
     }
 

@@ -152,16 +152,22 @@ impl<'a> Fields<'a> {
 
     /// Takes a list of user ids; a repeated one counts once.
     pub fn users(&mut self, name: &str) -> Result<Vec<UserId>, Refusal> {
+        self.users_up_to(name, MAX_IDS)
+    }
+
+    /// As [`Fields::users`], with a limit of the message's own.
+    pub fn users_up_to(&mut self, name: &str, max: usize) -> Result<Vec<UserId>, Refusal> {
         let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
         let list: Vec<&RawValue> =
             serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a list of numbers or strings"))?;
-        if list.len() > MAX_IDS {
-            return Err(Refusal::TooLarge(format!("{name} may name at most {MAX_IDS} users")));
+        if list.len() > max {
+            return Err(Refusal::TooLarge(format!("{name} may name at most {max} users")));
         }
         let mut users = Vec::with_capacity(list.len());
+        let mut seen = std::collections::HashSet::with_capacity(list.len());
         for raw in list {
             let user = user_of(name, raw)?;
-            if !users.contains(&user) {
+            if seen.insert(user.clone()) {
                 users.push(user);
             }
         }
@@ -255,6 +261,11 @@ impl ObjectWriter {
     /// Adds a payload as it was sent.
     pub fn payload(self, name: &'static str, value: &Payload) -> Self {
         self.known(name, value.get())
+    }
+
+    /// Adds JSON made here.
+    pub fn raw(self, name: &'static str, json: &str) -> Self {
+        self.known(name, json)
     }
 
     /// Adds a value made here: a number, an id, `null`.

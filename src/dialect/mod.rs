@@ -3,6 +3,7 @@
 //! A dialect knows names and fields. It knows no socket, no clock and no call: whether a command is
 //! allowed is decided in the core. To add one, write its file and its line in [`DIALECTS`].
 
+pub mod extensions;
 pub mod fields;
 pub mod polling;
 pub mod profiles;
@@ -51,6 +52,28 @@ pub enum Inbound {
     Alive,
     /// A fresh token, so that the socket may stay when the old one expires.
     Token(String),
+    /// From now on the extensions may be spoken.
+    Hello,
+    /// The same, going on where an earlier socket broke off.
+    Resume {
+        /// The session it was.
+        session: String,
+        /// The number of the last message that arrived.
+        seq: u64,
+    },
+    /// About how others stand.
+    Presence(AboutPresence),
+}
+
+/// What a client asks about how others stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AboutPresence {
+    /// Tell me how these users stand, and whenever that changes.
+    Watch(Vec<UserId>),
+    /// No more about these; about none where the list is empty.
+    Unwatch(Vec<UserId>),
+    /// How do these users stand?
+    Glance(Vec<UserId>),
 }
 
 /// A frame, read: what it says or why it was refused, and the name its sender gave it.
@@ -62,13 +85,29 @@ pub struct Parsed {
     pub inbound: Result<Inbound, Refusal>,
 }
 
+/// To whom a dialect writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// Whose socket it is.
+    pub user: &'a UserId,
+    /// Whether it said `hello`: only then is it told what its seed does not know.
+    pub extended: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Somebody who never said `hello`.
+    pub fn plain(user: &'a UserId) -> Self {
+        Self { user, extended: false }
+    }
+}
+
 /// One wire form of a socket.
 pub trait Dialect: Send + Sync {
     /// Reads a frame.
     fn parse(&self, text: &str) -> Parsed;
 
     /// Writes a notice to `to`. `None` when this dialect does not tell that.
-    fn render(&self, notice: &Notice, to: &UserId) -> Option<String>;
+    fn render(&self, notice: &Notice, to: Reader<'_>) -> Option<String>;
 
     /// What a device that speaks this can do.
     fn capabilities(&self) -> Capabilities;

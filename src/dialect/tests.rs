@@ -12,7 +12,9 @@ use super::profiles::profiles as of_profiles;
 use super::users::Users;
 use super::*;
 use crate::ids::{CallId, ConversationId};
-use crate::signal::{About, CallType, CallView, Closing, DescriptionKind, Extra, Incoming, Party, Phase, Reason};
+use crate::signal::{
+    About, CallSeen, CallType, CallView, Closing, DescriptionKind, Extra, Incoming, Party, Phase, Reason,
+};
 
 struct Golden {
     name: String,
@@ -101,6 +103,11 @@ fn inbound_reads_as(inbound: &Inbound) -> Value {
         Inbound::Ping => json!({"command": "ping"}),
         Inbound::Alive => json!({"command": "alive"}),
         Inbound::Token(_) => json!({"command": "token"}),
+        Inbound::Hello => json!({"command": "hello"}),
+        Inbound::Resume { session, seq } => json!({"command": "resume", "session": session, "seq": seq}),
+        Inbound::Presence(AboutPresence::Watch(users)) => json!({"command": "watch", "users": users}),
+        Inbound::Presence(AboutPresence::Unwatch(users)) => json!({"command": "unwatch", "users": users}),
+        Inbound::Presence(AboutPresence::Glance(users)) => json!({"command": "glance", "users": users}),
     }
 }
 
@@ -179,6 +186,77 @@ fn notice(name: &str) -> Option<Notice> {
     })
 }
 
+enum Extension {
+    /// Written by the dialect, for whoever said hello.
+    Notice(Box<Notice>),
+    /// Written by the edge.
+    Text(String),
+    /// None of the extensions.
+    None,
+}
+
+fn view(phase: Phase, reason: Option<Reason>, call_type: CallType) -> CallView {
+    CallView {
+        id: call(),
+        caller: user("7"),
+        callees: vec![user("8")],
+        phase,
+        reason,
+        call_type,
+        conversation: ConversationId::parse("12").ok(),
+        duration_seconds: 0,
+    }
+}
+
+fn extension(name: &str, frame: &Value) -> Extension {
+    let reference = Payload::from_json(&frame["ref"]);
+    let seen: crate::clock::Timestamp = "2026-11-21T02:39:39.035624Z".parse().unwrap();
+    let (call, voice) = (call(), CallType::Voice);
+    Extension::Notice(Box::new(match name {
+        "call_ringing" => Notice::Ringing { call, user: user("8"), devices: 2 },
+        "call_answered" => Notice::Answered { call, by: user("8") },
+        "peer_reconnecting" => Notice::PeerReconnecting { call, user: user("8"), grace_ms: 30_000 },
+        "peer_resumed" => Notice::PeerResumed { call, user: user("8") },
+        "peer_joined" => Notice::PeerJoined { call, user: user("9") },
+        "peer_left" => Notice::PeerLeft { call, user: user("9"), reason: Reason::Declined },
+        "missed_call" => {
+            Notice::Missed { call, from: user("7"), name: Some("Ada".into()), call_type: voice, reason: Reason::Busy }
+        }
+        "welcome" => {
+            let seen = CallSeen { view: view(Phase::Ringing, None, CallType::Video), expires_in_ms: Some(30_000) };
+            let welcome = extensions::Welcome {
+                session: "1f0c5a2be8d24a0a9c6f0d5b7c3e9a41".into(),
+                recovered: false,
+                seq: 0,
+                heartbeat_ms: 10_000,
+                ice_servers: json!([{ "urls": ["stun:stun.example.com:3478"] }]),
+                calls: Some(vec![seen]),
+                unseen_missed: Some(2),
+            };
+            return Extension::Text(extensions::welcome(&welcome, None));
+        }
+        "ack" => {
+            let call = view(Phase::Ended, Some(Reason::Busy), voice);
+            return Extension::Text(extensions::ack(&reference, Some(&call)));
+        }
+        "presence_snapshot" => {
+            let entries = [
+                extensions::presence_entry(&user("8"), "online", Some(seen), 1_795_228_779_035_625),
+                extensions::presence_entry(&user("9"), "offline", None, 0),
+            ];
+            let entries = entries.iter().map(String::as_str);
+            return Extension::Text(extensions::presence_snapshot(entries, Some(&reference)));
+        }
+        "presence_changed" => {
+            let entry = extensions::presence_entry(&user("8"), "in_call", Some(seen), 1_795_228_779_035_626);
+            return Extension::Text(extensions::presence_changed(std::iter::once(entry.as_str())));
+        }
+        "server_draining" => return Extension::Text(extensions::server_draining()),
+        "pong_numbered" => return Extension::Text(extensions::numbered(users().pong(), 17)),
+        _ => return Extension::None,
+    }))
+}
+
 #[test]
 fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
     for golden in golden("users") {
@@ -191,14 +269,21 @@ fn golden_frames_of_users_are_what_the_code_reads_and_writes() {
         let written = match golden.name.as_str() {
             "pong" => users().pong(),
             "error" => users().error(&Refusal::RateLimited(Duration::from_millis(1500)), Some(&reference)),
-            "call_declined" => {
-                users().render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), &user("7")).unwrap()
-            }
+            "call_declined" => users()
+                .render(&closed("8", Closing::Declined, Reason::Busy, CallType::Voice, 0), Reader::plain(&user("7")))
+                .unwrap(),
             "call_cancelled" => {
                 let notice = closed("7", Closing::Cancelled, Reason::NoAnswer, CallType::Voice, 0);
-                users().render(&notice, &user("8")).unwrap()
+                users().render(&notice, Reader::plain(&user("8"))).unwrap()
             }
-            name => users().render(&notice(name).expect(name), &user("1")).unwrap(),
+            name => match extension(name, &golden.doc["frame"]) {
+                Extension::Notice(notice) => {
+                    assert!(users().render(&notice, Reader::plain(&user("1"))).is_none(), "{name}");
+                    users().render(&notice, Reader { user: &user("1"), extended: true }).unwrap()
+                }
+                Extension::Text(text) => text,
+                Extension::None => users().render(&notice(name).expect(name), Reader::plain(&user("1"))).unwrap(),
+            },
         };
         assert_eq!(written, golden.frame(), "{}", golden.name);
     }
@@ -250,10 +335,10 @@ fn golden_frames_of_profiles_are_what_the_code_reads_and_writes() {
             "call_ended" => sent_by(closed("8", Closing::Ended, Reason::Completed, voice, 45), student.clone()),
             name => panic!("{name}"),
         };
-        assert_eq!(profiles().render(&notice, &user("1")).unwrap(), golden.frame(), "{}", golden.name);
+        assert_eq!(profiles().render(&notice, Reader::plain(&user("1"))).unwrap(), golden.frame(), "{}", golden.name);
         if !golden.name.ends_with("_from_user") {
             // A profile that calls is named as such to users as well.
-            assert_eq!(users().render(&notice, &user("1")).unwrap(), golden.frame(), "{}", golden.name);
+            assert_eq!(users().render(&notice, Reader::plain(&user("1"))).unwrap(), golden.frame(), "{}", golden.name);
         }
     }
 }
@@ -364,7 +449,7 @@ fn what_one_dialect_sends_the_other_can_use() {
         let notice = to(command);
         let item: Value = serde_json::from_str(&polling().render(&notice).unwrap().render(1)).unwrap();
         assert_eq!(item["signal"], signal, "poller to poller: as it was sent");
-        let frame: Value = serde_json::from_str(&users().render(&notice, &user("8")).unwrap()).unwrap();
+        let frame: Value = serde_json::from_str(&users().render(&notice, Reader::plain(&user("8"))).unwrap()).unwrap();
         assert!(frame["offer"]["sdp"] == "v=0" || frame["candidate"]["candidate"] == "c", "{frame}");
     }
     let Ok(Inbound::Command(bare)) = users().parse(r#"{"type":"call_offer","offer":"v=0"}"#).inbound else { panic!() };
@@ -400,7 +485,17 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Objects that look like messages but for what is in their fields.
 fn any_message() -> impl Strategy<Value = Value> {
-    let kinds = ["call_invitation", "call.offer", "call_answer", "ice_candidate", "call_ended", "token", "dance"];
+    let kinds = [
+        "call_invitation",
+        "call.offer",
+        "call_answer",
+        "ice_candidate",
+        "call_ended",
+        "token",
+        "resume",
+        "presence_subscribe",
+        "dance",
+    ];
     let names = [
         "to_user_id",
         "to_user_ids",
@@ -417,6 +512,9 @@ fn any_message() -> impl Strategy<Value = Value> {
         "capabilities",
         "ref",
         "signal",
+        "user_ids",
+        "session_id",
+        "seq",
         "callee_id",
         "x",
     ];
@@ -468,7 +566,7 @@ fn go_round(text: &str) {
             _ => continue,
         };
         for dialect in [users(), profiles()] {
-            assert!(is_json_object(&dialect.render(&notice, &user("8")).unwrap()));
+            assert!(is_json_object(&dialect.render(&notice, Reader::plain(&user("8"))).unwrap()));
         }
         assert!(polling().render(&notice).iter().all(|item| is_json_object(&item.render(1))));
     }
@@ -501,7 +599,7 @@ proptest! {
         let mut message = json!({"type": "call_invitation", "to_user_id": 8, "offer": {"sdp": "v=0"}});
         message[&name] = value.clone();
         let Ok(Inbound::Command(Command::Invite(invite))) = users().parse(&message.to_string()).inbound else { panic!() };
-        let frame = users().render(&incoming(CallType::Voice, false, true, invite.extra), &user("8")).unwrap();
+        let frame = users().render(&incoming(CallType::Voice, false, true, invite.extra), Reader::plain(&user("8"))).unwrap();
         // As text: a number is passed through digit by digit.
         let raw = Fields::parse(&frame).unwrap().take_any(&name).unwrap().get().to_owned();
         prop_assert_eq!(raw, value.to_string());

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::fields::{Fields, ObjectWriter};
 use super::profiles::Naming;
 use super::{
-    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, is_servers_own, take_addressee, take_recipient, take_reference,
+    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, extensions, is_servers_own, take_addressee, take_recipient,
+    take_reference,
 };
 use crate::ids::UserId;
 use crate::signal::{
@@ -68,7 +69,10 @@ impl Users {
             },
             "call_declined" => Command::Decline { to: take_addressee(&mut fields)? },
             "call_cancelled" | "call_ended" => Command::HangUp { to: take_addressee(&mut fields)? },
-            _ => return Err(Refusal::UnknownType(kind.chars().take(64).collect())),
+            _ => {
+                let unknown = || Err(Refusal::UnknownType(kind.chars().take(64).collect()));
+                return extensions::read(&name, &mut fields).unwrap_or_else(unknown);
+            }
         };
         Ok(Inbound::Command(command))
     }
@@ -130,7 +134,7 @@ impl Dialect for Users {
         Parsed { reference, inbound }
     }
 
-    fn render(&self, notice: &Notice, _to: &UserId) -> Option<String> {
+    fn render(&self, notice: &Notice, to: Reader<'_>) -> Option<String> {
         let frame = match notice {
             Notice::Incoming(incoming) => invitation(self.naming, incoming),
             Notice::Description { about, from, kind, payload, extra } => {
@@ -170,8 +174,9 @@ impl Dialect for Users {
                 frame.value("call_id", call.map(|call| call.get()))
             }
             // In a group that goes on it says one member will not come; the end of the call is `call_ended`.
-            Notice::NotJoining { call, user, call_type, reason } => ObjectWriter::typed("call_declined")
-                .value("from_user_id", user.user.to_json())
+            Notice::NotJoining { call, user, call_type, reason } => self
+                .naming
+                .sender(ObjectWriter::typed("call_declined"), user)
                 .text("call_type", call_type.as_str())
                 .text("reason", reason.as_str())
                 .value("call_id", call.get()),
@@ -182,7 +187,9 @@ impl Dialect for Users {
             | Notice::PeerResumed { .. }
             | Notice::PeerJoined { .. }
             | Notice::PeerLeft { .. }
-            | Notice::Missed { .. } => return None,
+            | Notice::Missed { .. } => {
+                return to.extended.then(|| extensions::notice(notice)).flatten();
+            }
         };
         Some(frame.finish())
     }
@@ -209,7 +216,7 @@ fn invitation(naming: Naming, incoming: &Incoming) -> ObjectWriter {
     frame.extra(extra)
 }
 
-fn missing(name: &str) -> Refusal {
+pub(super) fn missing(name: &str) -> Refusal {
     Refusal::Invalid(format!("{name} is required"))
 }
 

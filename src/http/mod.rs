@@ -7,6 +7,7 @@ mod call;
 mod call_logs;
 mod calls;
 pub mod gate;
+mod ice;
 pub mod limits;
 pub mod log;
 mod ops;
@@ -23,8 +24,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dialect::polling::Polling;
+use crate::ice::IceServers;
 use crate::router::messages::{Ask, Peer, Reply, ReplyTo};
-use crate::router::{CallRouter, Directory, Mailboxes};
+use crate::router::{CallRouter, Directory, Mailboxes, Visibility};
 use crate::signal::{Command, Refusal};
 use crate::store::{Store, StoreError, Writer};
 
@@ -45,6 +47,10 @@ pub struct Edge {
     pub writer: Writer,
     /// The clock.
     pub clock: Clock,
+    /// Who may see how users stand.
+    pub visibility: Arc<Visibility>,
+    /// STUN and TURN.
+    pub ice: IceServers,
     /// How polling clients speak.
     pub polling: Polling,
 }
@@ -62,6 +68,7 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(at("/api/status/update").route(web::post().to(status::update)))
             .service(at("/api/status/query").route(web::post().to(status::query)))
             .service(at("/api/status/user/{id}").route(web::get().to(status::user)))
+            .service(at("/api/ice-servers").route(web::get().to(ice::servers)))
             .service(at("/api/call/signals").route(web::get().to(call::signals)))
             .service(at("/api/call/missed").route(web::get().to(call::missed)))
             .service(at("/api/call/mark-seen/{id}").route(web::post().to(call::mark_seen)))

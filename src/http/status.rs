@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::Edge;
 use super::auth::Caller;
 use super::body::Body;
+use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::presence::Status;
-use crate::router::Shown;
 use crate::router::messages::{Beat, Say, Saying};
+use crate::router::{Shown, Viewer};
 use crate::signal::Refusal;
 use crate::store::queries;
 
@@ -24,6 +25,7 @@ const MAX_QUERIED: usize = 1000;
 /// the router.
 pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> HttpResponse {
     let Caller(identity) = caller;
+    edge.visibility.learn(&identity.user, identity.conversations.as_deref());
     if !edge.directory.beat(&identity.user, edge.clock.moment()) {
         edge.router.do_send(Beat { user: identity.user, name: identity.name });
     }
@@ -66,9 +68,15 @@ pub async fn update(
 }
 
 /// `GET /api/status/user/{id}`: what is shown of a user. Unknown users are offline.
-pub async fn user(_: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
+pub async fn user(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let user = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let (name, user) = resolve(&edge, user);
+    let viewer = viewer(&edge, &caller.0);
+    if !edge.visibility.shows(&user, &viewer) {
+        let mut body = render(&edge, (&name, &user), &Shown::default(), None);
+        body["success"] = true.into();
+        return Ok(HttpResponse::Ok().json(body));
+    }
     let shown = edge.directory.shown(&user);
     let earlier = if shown.last_seen.is_none() { earlier(&edge, std::slice::from_ref(&user)).await } else { None };
     let mut body = render(&edge, (&name, &user), &shown, earlier.as_ref());
@@ -85,7 +93,7 @@ pub struct Query {
 }
 
 /// `POST /api/status/query`: the same for up to 1,000 users, in the order they were named.
-pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -> Result<HttpResponse, Refusal> {
+pub async fn query(caller: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -> Result<HttpResponse, Refusal> {
     if query.user_ids.len() > MAX_QUERIED {
         return Err(Refusal::TooLarge(format!("at most {MAX_QUERIED} users can be asked for at once")));
     }
@@ -95,13 +103,30 @@ pub async fn query(_: Caller, edge: web::Data<Edge>, Body(query): Body<Query>) -
         .map(|id| UserId::from_json(id).map_err(|error| Refusal::Invalid(error.to_string())))
         .map(|user| user.map(|user| resolve(&edge, user)))
         .collect::<Result<_, _>>()?;
-    let shown: Vec<Shown> = asked.iter().map(|(_, user)| edge.directory.shown(user)).collect();
-    let unseen: Vec<UserId> =
-        asked.iter().zip(&shown).filter(|(_, shown)| shown.last_seen.is_none()).map(|((_, u), _)| u.clone()).collect();
+    let viewer = viewer(&edge, &caller.0);
+    // Hidden ones are not looked up, and so look like those nobody knows.
+    let visible: Vec<bool> = asked.iter().map(|(_, user)| edge.visibility.shows(user, &viewer)).collect();
+    let shown: Vec<Shown> = asked
+        .iter()
+        .zip(&visible)
+        .map(|((_, user), visible)| if *visible { edge.directory.shown(user) } else { Shown::default() })
+        .collect();
+    let unseen: Vec<UserId> = asked
+        .iter()
+        .zip(&shown)
+        .zip(&visible)
+        .filter(|((_, shown), visible)| **visible && shown.last_seen.is_none())
+        .map(|(((_, user), _), _)| user.clone())
+        .collect();
     let earlier = if unseen.is_empty() { None } else { earlier(&edge, &unseen).await };
     let statuses: Vec<Value> =
         asked.iter().zip(&shown).map(|((n, u), shown)| render(&edge, (n, u), shown, earlier.as_ref())).collect();
     Ok(HttpResponse::Ok().json(json!({ "success": true, "statuses": statuses })))
+}
+
+fn viewer(edge: &Edge, identity: &Identity) -> Viewer {
+    edge.visibility.learn(&identity.user, identity.conversations.as_deref());
+    Viewer { user: identity.user.clone(), sees_all: identity.role != Role::User }
 }
 
 /// When users were last seen before this process; nothing while the database is away, as presence goes on

@@ -11,11 +11,12 @@ use crate::call::admission::{Admission, Engagement, admit};
 use crate::call::{Call, Effect, Event, Rules, Standing, Target};
 use crate::clock::Clock;
 use crate::ids::{CallId, DeviceId, UserId};
-use crate::signal::{CallView, Command, DescriptionKind, Notice, Party, Phase, Refusal};
+use crate::signal::{CallSeen, CallView, Command, DescriptionKind, Notice, Party, Phase, Refusal};
 
 use super::CallRouter;
 use super::directory::Directory;
 use super::messages::{Ask, Ledger, Receipt, Reply, ReplyTo, Route, Unwritten};
+use super::overview::Overview;
 
 /// How long an ended call waits for devices that are owed a closing message.
 const OWED_FOR: Duration = Duration::from_secs(60);
@@ -33,6 +34,7 @@ pub(super) struct Surroundings {
 enum Item {
     Tell(UserId, Target, Notice),
     Answer(ReplyTo, Result<Reply, Refusal>),
+    Show(Overview, Vec<CallSeen>),
 }
 
 /// What waits for one write (or for nothing but its turn).
@@ -106,6 +108,11 @@ pub(super) struct BringIn {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Query(pub ReplyTo);
+
+/// How does it look to a device? Answered after everything before it is written.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Show(pub Overview);
 
 /// What the router must know of a call's progress.
 #[derive(Message)]
@@ -301,6 +308,8 @@ impl CallSession {
                 match item {
                     Item::Tell(user, target, notice) => self.tell(user, target, &notice, ctx),
                     Item::Answer(reply, answer) => reply.answer(answer),
+                    // Whoever asked may be gone.
+                    Item::Show(overview, seen) => drop(overview.reply.send(seen)),
                 }
             }
         }
@@ -522,5 +531,15 @@ impl Handler<Query> for CallSession {
     fn handle(&mut self, Query(reply): Query, ctx: &mut Self::Context) {
         let view = Ok(Reply::Call(self.call.view()));
         self.carry_out(Vec::new(), Some((reply, view)), ctx);
+    }
+}
+
+impl Handler<Show> for CallSession {
+    type Result = ();
+    fn handle(&mut self, Show(overview): Show, ctx: &mut Self::Context) {
+        let now = self.around.clock.moment();
+        let seen = self.call.seen_by(&overview.user, &overview.device, now).into_iter().collect();
+        self.outbox.push_back(Parcel { write: None, items: vec![Item::Show(overview, seen)] });
+        self.empty_outbox(ctx);
     }
 }

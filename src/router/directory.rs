@@ -1,6 +1,7 @@
 //! Who is connected where, and what is shown of them: written by the router, read by everybody.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
@@ -25,6 +26,8 @@ struct Entry {
     published: Published,
     /// The last proof of life of devices that are gone.
     last_seen: Option<Moment>,
+    /// Rises whenever something else is published.
+    version: u64,
 }
 
 /// A user as others may see them.
@@ -34,6 +37,14 @@ pub struct Shown {
     pub published: Published,
     /// Their last proof of life in this process; `None` if there was none.
     pub last_seen: Option<Moment>,
+    /// Rises with every change; 0 where nothing was ever published.
+    pub version: u64,
+}
+
+/// Is told that something else is published of a user. Called from the router; must not block.
+pub trait Audience: Send + Sync {
+    /// Look again.
+    fn changed(&self, user: &UserId);
 }
 
 /// A concurrent map from users to their devices' outlets and published presence.
@@ -42,9 +53,27 @@ pub struct Directory {
     users: DashMap<UserId, Entry>,
     /// Whose a profile is, by its key.
     profiles: DashMap<UserId, UserId>,
+    versions: AtomicU64,
+    audience: OnceLock<Arc<dyn Audience>>,
 }
 
 impl Directory {
+    /// Versions begin above `base`: with the time of day, they rise over restarts too.
+    pub fn starting_at(base: u64) -> Self {
+        Self { versions: AtomicU64::new(base), ..Self::default() }
+    }
+
+    /// Names who is told of changes. Only the first counts.
+    pub fn set_audience(&self, audience: Arc<dyn Audience>) {
+        // There is one, set where everything is built.
+        let _ = self.audience.set(audience);
+    }
+
+    /// Whether anything is known of a user.
+    pub fn knows(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// Whose the profile with this key is, if somebody's.
     pub fn owner(&self, profile: &UserId) -> Option<UserId> {
         self.profiles.get(profile).map(|owner| owner.clone())
@@ -65,7 +94,7 @@ impl Directory {
     pub fn shown(&self, user: &UserId) -> Shown {
         let Some(entry) = self.users.get(user) else { return Shown::default() };
         let last = entry.devices.iter().map(|handle| Some(handle.pulse.last())).fold(entry.last_seen, Option::max);
-        Shown { published: entry.published.clone(), last_seen: last }
+        Shown { published: entry.published.clone(), last_seen: last, version: entry.version }
     }
 
     /// Takes a proof of life by REST without asking the router; `false` if the router must be asked.
@@ -120,7 +149,14 @@ impl Directory {
 
     /// Publishes what is shown of a user.
     pub(super) fn publish(&self, user: &UserId, published: Published) {
-        self.users.entry(user.clone()).or_default().published = published;
+        {
+            let mut entry = self.users.entry(user.clone()).or_default();
+            entry.published = published;
+            entry.version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        if let Some(audience) = self.audience.get() {
+            audience.changed(user);
+        }
     }
 
     /// Forgets users of whom nothing is left to show.

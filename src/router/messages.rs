@@ -38,6 +38,9 @@ pub trait Outlet: Send + Sync + 'static {
     /// deliver candidates of that call itself, without a mailbox in between.
     fn set_route(&self, route: Option<Arc<Route>>);
 
+    /// The service takes no new calls any more and will end the connection before long.
+    fn draining(&self) {}
+
     /// Ends the connection.
     fn evict(&self, why: Eviction);
 }

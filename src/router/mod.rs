@@ -11,7 +11,9 @@ mod connections;
 mod directory;
 mod mailbox;
 pub mod messages;
+mod overview;
 mod recent;
+mod visibility;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,8 +28,10 @@ use crate::presence::{Patience, Published, Tracker};
 use crate::signal::{Phase, Refusal};
 
 pub use addresses::learn;
-pub use directory::{Directory, Shown};
+pub use directory::{Audience, Directory, Shown};
 pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
+pub use overview::Overview;
+pub use visibility::{Viewer, Visibility, VisibleTo};
 
 use call_session::{CallSession, Dismiss, Happen, Progress, Surroundings};
 use messages::{CloseAll, Drain, Eviction, Flush, Ledger, Load, Measure, StatusRow, TakeNumber};
@@ -257,6 +261,9 @@ impl Handler<Drain> for CallRouter {
     type Result = ();
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {
         self.draining = true;
+        for outlet in self.around.directory.all_sockets() {
+            outlet.draining();
+        }
     }
 }
 

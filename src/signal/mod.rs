@@ -12,7 +12,7 @@ mod refusal;
 
 pub use capabilities::Capabilities;
 pub use command::{Addressee, Command, Invite};
-pub use notice::{CallView, Closing, Incoming, Notice};
+pub use notice::{CallSeen, CallView, Closing, Incoming, Notice};
 pub use party::{About, Party, Profile};
 pub use payload::{Extra, Payload};
 pub use refusal::Refusal;

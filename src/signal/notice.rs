@@ -174,3 +174,12 @@ pub struct CallView {
     /// Seconds between answer and end; 0 unless answered and ended.
     pub duration_seconds: i64,
 }
+
+/// A live call as one device of a participant may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallSeen {
+    /// The call.
+    pub view: CallView,
+    /// For how long it still rings on this device, in milliseconds; `None` where it does not.
+    pub expires_in_ms: Option<u64>,
+}

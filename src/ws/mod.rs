@@ -7,13 +7,17 @@
 pub mod close;
 pub mod connections;
 pub mod frames;
+mod greeting;
 pub mod handshake;
 pub mod outbox;
 pub mod outlet;
 mod relay;
 pub mod session;
+pub mod sessions;
+mod watch;
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +39,7 @@ use session::{Parts, WsSession};
 pub use connections::{Connections, Lease};
 pub use outlet::RouterPort;
 pub use session::SocketBudget;
+pub use sessions::Sessions;
 
 /// First path segments under `/ws/` that belong to other endpoints, so that no user and no profile has them.
 const RESERVED: [&str; 2] = ["notifications", "chat"];
@@ -90,6 +95,10 @@ pub struct Admitted {
     pub name: Option<String>,
     /// When the token expires.
     pub expires_at: Option<Timestamp>,
+    /// The conversations their token names.
+    pub conversations: Option<Vec<String>>,
+    /// Whether everybody is visible to them: admins and services.
+    pub sees_all: bool,
 }
 
 /// Whose a socket's path says it is.
@@ -125,6 +134,21 @@ pub trait Admission: Send + Sync {
     fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness;
 }
 
+/// What a welcome says that sockets do not know by themselves.
+pub trait Facts: Send + Sync {
+    /// STUN and TURN for a user, as `RTCPeerConnection` takes them.
+    fn ice_servers(&self, user: &UserId) -> serde_json::Value;
+
+    /// How often a client should give a proof of life.
+    fn heartbeat_ms(&self) -> u64;
+
+    /// How many missed calls a user has not seen; `None` while that cannot be found out.
+    fn unseen_missed(&self, user: UserId) -> LocalBoxFuture<'static, Option<u64>>;
+
+    /// When users were last seen before this process; those nobody knows are left out.
+    fn last_seen(&self, users: Vec<UserId>) -> LocalBoxFuture<'static, HashMap<UserId, Timestamp>>;
+}
+
 /// Everything the socket routes need; shared as `web::Data`.
 pub struct SocketEdge {
     /// The router.
@@ -143,6 +167,10 @@ pub struct SocketEdge {
     pub profile_types: Vec<String>,
     /// Makes the message budget of a new socket of a user.
     pub budget: Arc<dyn Fn(&UserId) -> SocketBudget + Send + Sync>,
+    /// What a welcome says.
+    pub facts: Arc<dyn Facts>,
+    /// Sessions that can be resumed, and who watches whom.
+    pub sessions: Arc<Sessions>,
     /// Who is connected from where.
     pub connections: Arc<Connections>,
 }
@@ -241,15 +269,19 @@ fn begin(
     outbox: Arc<Outbox>,
     payload: web::Payload,
 ) {
-    let Admitted { user, name, expires_at } = admitted;
+    let Admitted { user, name, expires_at, conversations, sees_all } = admitted;
+    edge.sessions.learn(&user, conversations.as_deref());
     let (dialect, profile) = match door {
         Door::User(_) => (&edge.users, None),
         Door::Profile(profile) => (&edge.profiles, Some(profile.clone())),
     };
-    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session: SessionId::next() };
+    let session = SessionId::next();
+    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, sees_all };
     let admission = edge.admission.clone();
     WsSession::open(Parts {
-        outlet: SocketOutlet::new(who, dialect.clone(), outbox, edge.router.clone(), edge.clock),
+        outlet: SocketOutlet::new(who, dialect.clone(), outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),
+        facts: edge.facts.clone(),
+        sessions: edge.sessions.clone(),
         router: edge.router.clone(),
         clock: edge.clock,
         limits: edge.limits,

@@ -32,6 +32,8 @@ struct State {
     /// Set once: the last frame. It has a place of its own, so a full queue has room for it.
     close: Option<Bytes>,
     closed: bool,
+    /// How many of the frames, and how many bytes, were queued beyond the limits.
+    extra: (usize, usize),
     /// The connection may end when everything is written.
     finished: bool,
     waker: Option<Waker>,
@@ -55,13 +57,35 @@ impl Outbox {
         if state.closed {
             return Ok(());
         }
-        if state.frames.len() >= self.max_frames || state.bytes + frame.len() > self.max_bytes {
+        let (frames, bytes) = (self.max_frames + state.extra.0, self.max_bytes + state.extra.1);
+        if state.frames.len() >= frames || state.bytes + frame.len() > bytes {
             return Err(Full);
         }
         state.bytes += frame.len();
         state.frames.push_back(frame);
         wake(state);
         Ok(())
+    }
+
+    /// Queues a frame beyond the limits, for what is bounded elsewhere and comes all at once. Until it is
+    /// written the limits are wider by as much.
+    pub fn push_extra(&self, message: Message) {
+        let Some(frame) = encode(message) else { return };
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        state.extra.0 += 1;
+        state.extra.1 += frame.len();
+        state.bytes += frame.len();
+        state.frames.push_back(frame);
+        wake(state);
+    }
+
+    /// Whether more than a quarter of the queue is taken.
+    pub fn is_crowded(&self) -> bool {
+        let state = self.state();
+        state.frames.len() > self.max_frames / 4 || state.bytes > self.max_bytes / 4
     }
 
     /// Makes this the last frame; what waits before it is written first, or dropped where `discard` says
@@ -137,6 +161,7 @@ impl<T: Unpin> Stream for Body<T> {
         let mut state = self.outbox.state();
         if let Some(frame) = state.frames.pop_front() {
             state.bytes -= frame.len();
+            state.extra = (state.extra.0.saturating_sub(1), state.extra.1.saturating_sub(frame.len()));
             // A queue that was long gives its memory back; a short one keeps it.
             if state.frames.is_empty() && state.frames.capacity() > 16 {
                 state.frames = VecDeque::new();

@@ -1,23 +1,26 @@
 //! The router's end of a socket: renders notices and queues them, from whatever thread they come.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use actix::Recipient;
 use actix_http::ws::{CloseReason, Message};
 use arc_swap::ArcSwapOption;
+use bytestring::ByteString;
 
 use super::close::Close;
 use super::outbox::{Full, Outbox};
+use super::sessions::{Session, Sessions, lock};
 use crate::clock::{Clock, Moment};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Reader, extensions};
 use crate::ids::{DeviceId, SessionId, UserId};
+use crate::router::Overview;
 use crate::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Route};
-use crate::signal::{Notice, Payload, Profile, Refusal};
+use crate::signal::{CallView, Notice, Payload, Profile, Refusal};
 
 /// The router, as far as sockets speak to it.
 ///
-/// All three must lead to the same mailbox: a session relies on what it sends first being read first.
+/// All must lead to the same mailbox: a session relies on what it sends first being read first.
 pub struct RouterPort {
     /// A socket is open.
     pub connect: Recipient<Connect>,
@@ -25,6 +28,8 @@ pub struct RouterPort {
     pub disconnect: Recipient<Disconnect>,
     /// A command.
     pub ask: Recipient<Ask>,
+    /// Which calls there are.
+    pub overview: Recipient<Overview>,
 }
 
 /// Something happened to the socket outside its actor: it should look.
@@ -45,6 +50,64 @@ pub struct Identity {
     pub device: DeviceId,
     /// Which socket.
     pub session: SessionId,
+    /// Whether everybody is visible to them: admins and services.
+    pub sees_all: bool,
+}
+
+/// How many messages may wait for a welcome.
+const MAX_HELD: usize = 256;
+
+/// How messages are written.
+enum Mode {
+    /// As the dialect's seed knows them. `told`: some were.
+    Plain { told: bool },
+    /// Not yet: a welcome is being written, or may be asked for any moment.
+    Holding { told: bool, greeting: bool, held: Vec<Held> },
+    /// Numbered, extensions included.
+    Extended(Arc<Session>),
+}
+
+/// What a socket is told.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    Notice(&'a Notice),
+    Text(&'a str),
+}
+
+/// The same, waiting.
+enum Held {
+    Notice(Box<Notice>),
+    Text(String),
+}
+
+impl Held {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Notice(notice) => Said::Notice(notice),
+            Self::Text(text) => Said::Text(text),
+        }
+    }
+}
+
+impl<'a> Said<'a> {
+    fn held(self) -> Held {
+        match self {
+            Self::Notice(notice) => Held::Notice(Box::new(notice.clone())),
+            Self::Text(text) => Held::Text(text.to_owned()),
+        }
+    }
+
+    fn notice(self) -> Option<&'a Notice> {
+        match self {
+            Self::Notice(notice) => Some(notice),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The core keeps it for the device's return where it did not arrive.
+    fn is_kept_by_the_core(self) -> bool {
+        matches!(self.notice(), Some(Notice::Closed { .. } | Notice::Incoming(_)))
+    }
 }
 
 /// Where one socket's notices go.
@@ -55,6 +118,10 @@ pub struct SocketOutlet {
     router: Arc<RouterPort>,
     clock: Clock,
     route: ArcSwapOption<Route>,
+    sessions: Arc<Sessions>,
+    /// The session its device had on an earlier socket.
+    earlier: Option<Arc<Session>>,
+    mode: Mutex<Mode>,
     /// Whether the router has been told that the socket is gone; it is told once.
     told: AtomicBool,
     actor: OnceLock<Recipient<Look>>,
@@ -68,7 +135,15 @@ impl SocketOutlet {
         outbox: Arc<Outbox>,
         router: Arc<RouterPort>,
         clock: Clock,
+        sessions: Arc<Sessions>,
     ) -> Arc<Self> {
+        // A device with a session is about to resume it: until then nothing is told, so that nothing is
+        // told twice or out of order.
+        let earlier = sessions.of_device(&who.user, &who.device);
+        let mode = match &earlier {
+            Some(_) => Mode::Holding { told: false, greeting: false, held: Vec::new() },
+            None => Mode::Plain { told: false },
+        };
         Arc::new(Self {
             who,
             dialect,
@@ -76,6 +151,9 @@ impl SocketOutlet {
             router,
             clock,
             route: ArcSwapOption::empty(),
+            sessions,
+            earlier,
+            mode: Mutex::new(mode),
             told: AtomicBool::new(false),
             actor: OnceLock::new(),
         })
@@ -107,6 +185,136 @@ impl SocketOutlet {
         let _ = self.actor.set(actor);
     }
 
+    fn mode(&self) -> MutexGuard<'_, Mode> {
+        lock(&self.mode)
+    }
+
+    /// Its session, if it said `hello` and was welcomed.
+    pub fn session(&self) -> Option<Arc<Session>> {
+        match &*self.mode() {
+            Mode::Extended(session) => Some(Arc::clone(session)),
+            Mode::Plain { .. } | Mode::Holding { .. } => None,
+        }
+    }
+
+    /// Whether its client has so much to read that what can wait should.
+    pub fn is_crowded(&self) -> bool {
+        self.outbox.is_crowded()
+    }
+
+    /// Whether what it is told waits for the client to begin.
+    pub fn is_waiting(&self) -> bool {
+        matches!(&*self.mode(), Mode::Holding { greeting: false, .. })
+    }
+
+    /// Whether the welcome is being written.
+    pub fn is_greeting(&self) -> bool {
+        matches!(&*self.mode(), Mode::Holding { greeting: true, .. })
+    }
+
+    /// The client said `hello`: what it is told waits for the welcome.
+    pub fn greet(&self) {
+        let mut mode = self.mode();
+        match &mut *mode {
+            Mode::Plain { told } => *mode = Mode::Holding { told: *told, greeting: true, held: Vec::new() },
+            Mode::Holding { greeting, .. } => *greeting = true,
+            Mode::Extended(_) => {}
+        }
+    }
+
+    /// The client began without `hello`, or did not begin in time: it is told what waited.
+    pub fn settle(&self) {
+        let mut mode = self.mode();
+        let Mode::Holding { told, greeting: false, held } = &mut *mode else { return };
+        let held = std::mem::take(held);
+        let told = *told || !held.is_empty();
+        for text in held.iter().filter_map(|held| self.write(held.said(), false)) {
+            self.outbox.push_extra(Message::Text(text.into()));
+        }
+        *mode = Mode::Plain { told };
+    }
+
+    /// Welcomes the client: with the session it asks for and everything it missed, or with a new one. The
+    /// welcome is written with the session's name, whether it goes on, and the number it goes on after.
+    pub fn begin(self: &Arc<Self>, resume: Option<(String, u64)>, welcome: impl FnOnce(&str, bool, u64) -> String) {
+        let mut mode = self.mode();
+        if self.outbox.is_closed() {
+            return;
+        }
+        let push = |text: ByteString| self.outbox.push_extra(Message::Text(text));
+        let (told, held) = match &mut *mode {
+            Mode::Extended(session) => return push(welcome(&session.id, false, session.seq()).into()),
+            Mode::Plain { told } => (*told, Vec::new()),
+            Mode::Holding { told, held, .. } => (*told, std::mem::take(held)),
+        };
+        let resumed = resume.filter(|_| !told).and_then(|(id, seq)| {
+            let (session, missed) = self.sessions.resume(&id, seq, self)?;
+            Some((session, seq, missed))
+        });
+        let recovered = resumed.is_some();
+        let (session, seq, missed) = resumed.unwrap_or_else(|| (self.sessions.create(self), 0, Vec::new()));
+        push(welcome(&session.id, recovered, seq).into());
+        missed.into_iter().for_each(push);
+        for held in held {
+            if recovered && held.said().notice().is_some_and(|notice| session.has_told(notice)) {
+                continue;
+            }
+            self.append(&session, held.said()).into_iter().for_each(push);
+        }
+        *mode = Mode::Extended(session);
+    }
+
+    fn write(&self, said: Said<'_>, extended: bool) -> Option<String> {
+        match said {
+            Said::Notice(notice) => self.dialect.render(notice, Reader { user: &self.who.user, extended }),
+            Said::Text(text) => Some(text.to_owned()),
+        }
+    }
+
+    fn append(&self, session: &Session, said: Said<'_>) -> Option<ByteString> {
+        let text = self.write(said, true)?;
+        session.append(self.who.session, said.notice(), text, self.clock.moment())
+    }
+
+    /// Tells the client something. `false` when the socket takes nothing any more; overflow closes it.
+    fn tell(&self, said: Said<'_>) -> bool {
+        let mut mode = self.mode();
+        // In this order with `park`: what waits when the socket goes is not forgotten.
+        let closed = self.outbox.is_closed() || self.told.load(Ordering::Acquire);
+        let (full, kept) = match &mut *mode {
+            Mode::Plain { .. } | Mode::Holding { .. } if closed => return false,
+            Mode::Plain { told } => {
+                let Some(text) = self.write(said, false) else { return true };
+                *told = true;
+                (self.outbox.push(Message::Text(text.into())).is_err(), false)
+            }
+            Mode::Holding { held, .. } => {
+                held.push(said.held());
+                (held.len() > MAX_HELD, false)
+            }
+            Mode::Extended(session) => {
+                if closed && said.is_kept_by_the_core() {
+                    return false;
+                }
+                let Some(text) = self.write(said, true) else { return true };
+                // A socket that is closing still keeps it for the one that follows.
+                let text = session.append(self.who.session, said.notice(), text, self.clock.moment());
+                let Some(text) = text else { return false };
+                (self.outbox.push(Message::Text(text)).is_err(), true)
+            }
+        };
+        drop(mode);
+        if full {
+            self.too_slow();
+        }
+        kept || !full
+    }
+
+    fn too_slow(&self) {
+        log::info!("{} of user {} does not read: closed", self.who.session, self.who.user);
+        self.close(Some(Close::Slow.frame()), self.clock.moment(), false, true);
+    }
+
     /// Queues a message. `false` when the socket takes none any more; overflow closes it.
     pub fn send(&self, message: Message) -> bool {
         if self.outbox.is_closed() {
@@ -115,21 +323,29 @@ impl SocketOutlet {
         match self.outbox.push(message) {
             Ok(()) => true,
             Err(Full) => {
-                log::info!("{} of user {} does not read: closed", self.who.session, self.who.user);
-                self.close(Some(Close::Slow.frame()), self.clock.moment(), false, true);
+                self.too_slow();
                 false
             }
         }
     }
 
-    /// Queues a text frame.
-    pub fn send_text(&self, text: String) -> bool {
-        self.send(Message::Text(text.into()))
+    /// Tells the client a text written in its dialect.
+    pub fn say(&self, text: String) -> bool {
+        self.tell(Said::Text(&text))
+    }
+
+    /// Says "done" to a message that had a `ref`, where the client knows that answer.
+    pub fn acknowledge(&self, reference: Option<&Payload>, call: Option<&CallView>) {
+        let Some(reference) = reference else { return };
+        let extended = matches!(&*self.mode(), Mode::Extended(_) | Mode::Holding { greeting: true, .. });
+        if extended {
+            self.say(extensions::ack(reference, call));
+        }
     }
 
     /// Tells the client why not.
     pub fn refuse(&self, refusal: &Refusal, reference: Option<&Payload>) {
-        self.send_text(self.dialect.error(refusal, reference));
+        self.say(self.dialect.error(refusal, reference));
     }
 
     /// Closes the socket: the last frame, and the router told at once. Only the first time counts.
@@ -141,11 +357,34 @@ impl SocketOutlet {
         }
     }
 
+    /// Leaves what it told to the socket that follows.
+    fn park(&self) {
+        let mut mode = self.mode();
+        match &mut *mode {
+            Mode::Extended(session) => self.sessions.park(session, self.who.session),
+            Mode::Holding { held, .. } => {
+                let held = std::mem::take(held);
+                let Some(earlier) = &self.earlier else { return };
+                for held in held {
+                    let said = held.said();
+                    if said.notice().is_some_and(|notice| earlier.has_told(notice)) {
+                        continue;
+                    }
+                    if let Some(text) = self.write(said, true) {
+                        earlier.append_parked(said.notice(), text, self.clock.moment());
+                    }
+                }
+            }
+            Mode::Plain { .. } => {}
+        }
+    }
+
     /// Tells the router that the socket is gone, once, and lets go of the other side.
     pub fn gone(&self, since: Moment, clean: bool) {
         if !self.told.swap(true, Ordering::AcqRel) {
             let Identity { user, device, session, .. } = self.who.clone();
             self.router.disconnect.do_send(Disconnect { user, device, session, since, clean });
+            self.park();
         }
         self.route.store(None);
     }
@@ -153,13 +392,7 @@ impl SocketOutlet {
 
 impl Outlet for SocketOutlet {
     fn deliver(&self, notice: &Notice) -> bool {
-        if self.outbox.is_closed() {
-            return false;
-        }
-        match self.dialect.render(notice, &self.who.user) {
-            Some(text) => self.send_text(text),
-            None => true,
-        }
+        self.tell(Said::Notice(notice))
     }
 
     fn set_route(&self, route: Option<Arc<Route>>) {
@@ -170,7 +403,16 @@ impl Outlet for SocketOutlet {
         }
     }
 
+    fn draining(&self) {
+        if self.session().is_some() {
+            self.say(extensions::server_draining());
+        }
+    }
+
     fn evict(&self, why: Eviction) {
         self.close(Some(Close::from(why).frame()), self.clock.moment(), false, false);
+        if let (Eviction::Killed, Some(session)) = (why, self.session()) {
+            self.sessions.remove(&session);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::WsSession;
-use crate::router::messages::{Ask, Peer, ReplyTo, Route};
+use crate::router::messages::{Ask, Peer, Reply, ReplyTo, Route};
 use crate::signal::{Command, Notice, Party, Payload, Refusal};
 
 /// One message on the long way. Counted down when it is answered, or when the answer can no longer come.
@@ -27,7 +27,9 @@ impl Drop for InFlight {
 impl WsSession {
     /// Asks the router, or hands a candidate straight to the other device.
     pub(super) fn command(&mut self, command: Command, reference: Option<Payload>) {
-        let Some(command) = self.try_direct(command) else { return };
+        let Some(command) = self.try_direct(command) else {
+            return self.outlet.acknowledge(reference.as_ref(), None);
+        };
         let who = self.outlet.who();
         let peer = Peer { user: who.user.clone(), name: who.name.clone(), device: Some(who.device.clone()) };
         // Old clients know no `error`; where their hanging up came too late, the closing message told them.
@@ -45,10 +47,11 @@ impl WsSession {
                             | Refusal::AnsweredElsewhere
                     )
             };
-            if let Err(refusal) = answer
-                && !late(&refusal)
-            {
-                outlet.refuse(&refusal, reference.as_ref());
+            match answer {
+                Ok(Reply::Call(view)) => outlet.acknowledge(reference.as_ref(), Some(&view)),
+                Ok(Reply::Relayed) => outlet.acknowledge(reference.as_ref(), None),
+                Err(refusal) if late(&refusal) => {}
+                Err(refusal) => outlet.refuse(&refusal, reference.as_ref()),
             }
             drop(in_flight);
         });

@@ -15,20 +15,24 @@ use actix_web::error::PayloadError;
 use actix_web::web;
 use bytes::Bytes;
 
-use super::Limits;
 use super::close::Close;
 use super::frames::{FrameReader, Message};
 use super::outlet::{Look, RouterPort, SocketOutlet};
+use super::sessions::Sessions;
+use super::{Facts, Limits};
 use crate::clock::{Clock, Moment, Timestamp};
-use crate::dialect::Inbound;
+use crate::dialect::{AboutPresence, Inbound};
 use crate::router::messages::{Connect, Pulse};
-use crate::signal::Refusal;
+use crate::signal::{Payload, Refusal};
 
 /// How late a deadline may be noticed before it is this process that stood still, not its clients.
 const STALL: Duration = Duration::from_secs(2);
 
 /// What a socket gets beyond its deadline, so that a pong which already arrived is read first.
 const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// How long a device that had a session is given to resume it before it is told what waits.
+const SPEAKS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Asked for every inbound message: may it be handled, or when may the next one come.
 pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
@@ -52,6 +56,10 @@ pub struct Parts {
     pub expires_at: Option<Timestamp>,
     /// Checks a fresh one.
     pub verifier: Verifier,
+    /// What a welcome says.
+    pub facts: Arc<dyn Facts>,
+    /// Who may resume, and who watches whom.
+    pub sessions: Arc<Sessions>,
     /// What the client sends.
     pub payload: web::Payload,
 }
@@ -64,6 +72,10 @@ pub struct WsSession {
     limits: Limits,
     budget: SocketBudget,
     verifier: Verifier,
+    pub(super) facts: Arc<dyn Facts>,
+    pub(super) sessions: Arc<Sessions>,
+    /// What was asked about presence before the welcome.
+    pub(super) postponed: Vec<(AboutPresence, Option<Payload>)>,
     /// Read only once the router has accepted the socket, so that nothing overtakes that.
     payload: Option<web::Payload>,
     reader: FrameReader,
@@ -94,6 +106,9 @@ impl WsSession {
             clock: parts.clock,
             budget: parts.budget,
             verifier: parts.verifier,
+            facts: parts.facts,
+            sessions: parts.sessions,
+            postponed: Vec::new(),
             payload: Some(parts.payload),
             reader,
             deaf: false,
@@ -225,16 +240,23 @@ impl WsSession {
     fn text(&mut self, text: &str, ctx: &mut Context<Self>) {
         let parsed = self.outlet.dialect().parse(text);
         let reference = parsed.reference;
+        if !matches!(parsed.inbound, Ok(Inbound::Hello | Inbound::Resume { .. })) {
+            self.outlet.settle();
+        }
         match parsed.inbound {
             Ok(Inbound::Command(command)) => self.command(command, reference),
             Ok(Inbound::Ping) => {
-                self.outlet.send_text(self.outlet.dialect().pong());
+                self.outlet.say(self.outlet.dialect().pong());
             }
-            Ok(Inbound::Alive) => {}
+            Ok(Inbound::Alive) => self.outlet.acknowledge(reference.as_ref(), None),
+            Ok(Inbound::Hello) => self.greet(None, reference, ctx),
+            Ok(Inbound::Resume { session, seq }) => self.greet(Some((session, seq)), reference, ctx),
+            Ok(Inbound::Presence(about)) => self.presence(about, reference, ctx),
             Ok(Inbound::Token(token)) => {
                 let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
                     Ok(expires_at) => {
                         session.expires_at = expires_at;
+                        session.outlet.acknowledge(reference.as_ref(), None);
                         session.look(ctx);
                     }
                     Err(refusal) => session.outlet.refuse(&refusal, reference.as_ref()),
@@ -305,6 +327,9 @@ impl Actor for WsSession {
             }
         });
         ctx.spawn(asked);
+        if self.outlet.is_waiting() {
+            ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
+        }
         self.look(ctx);
     }
 

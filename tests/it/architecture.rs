@@ -14,10 +14,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("router", &["ids", "clock", "signal", "call", "presence"]),
     ("ws", &["ids", "clock", "signal", "presence", "dialect", "router"]),
     ("config", &["ids", "auth"]),
+    ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),
     ("auth", &["ids", "clock", "config"]),
     ("store", &["ids", "clock", "signal", "call", "router"]),
-    ("http", &["ids", "clock", "signal", "call", "presence", "dialect", "router", "config", "limits", "auth", "store"]),
+    (
+        "http",
+        &[
+            "ids", "clock", "signal", "call", "presence", "dialect", "router", "config", "ice", "limits", "auth",
+            "store",
+        ],
+    ),
 ];
 
 /// Parts that decide and never do: nothing that blocks, waits or stores.

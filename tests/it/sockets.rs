@@ -1,5 +1,6 @@
 //! Real sockets against an in-process server, with a router that only writes down what it hears.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,14 +9,15 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use switchboard::clock::Clock;
+use switchboard::clock::{Clock, Timestamp};
 use switchboard::dialect::profiles::profiles;
 use switchboard::dialect::users::Users;
 use switchboard::ids::{CallId, UserId};
+use switchboard::router::Overview;
 use switchboard::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Reply, ReplyTo, Route};
 use switchboard::signal::{Command, Notice, Payload, Profile, Reason, Refusal};
 use switchboard::ws::{
-    self, Admission, Admitted, Connections, Denied, Door, Freshness, Limits, RouterPort, SocketEdge,
+    self, Admission, Admitted, Connections, Denied, Door, Facts, Freshness, Limits, RouterPort, Sessions, SocketEdge,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -124,9 +126,36 @@ impl Everybody {
             "else" => Err(Denied::Forbidden),
             _ => {
                 let expires_at = self.lives.map(|lives| self.clock.now().wall + lives);
-                Ok(Admitted { user: user.clone(), name: None, expires_at })
+                Ok(Admitted { user: user.clone(), name: None, expires_at, conversations: None, sees_all: false })
             }
         }
+    }
+}
+
+struct NoFacts;
+
+impl Facts for NoFacts {
+    fn ice_servers(&self, _: &UserId) -> Value {
+        Value::Array(Vec::new())
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        10_000
+    }
+
+    fn unseen_missed(&self, _: UserId) -> LocalBoxFuture<'static, Option<u64>> {
+        Box::pin(async { None })
+    }
+
+    fn last_seen(&self, _: Vec<UserId>) -> LocalBoxFuture<'static, HashMap<UserId, Timestamp>> {
+        Box::pin(async { HashMap::new() })
+    }
+}
+
+impl Handler<Overview> for FakeRouter {
+    type Result = ();
+    fn handle(&mut self, overview: Overview, _: &mut Self::Context) {
+        drop(overview.reply.send(Vec::new()));
     }
 }
 
@@ -159,7 +188,8 @@ fn serve(setup: Setup) -> Server {
         router: Arc::new(RouterPort {
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
-            ask: router.recipient(),
+            ask: router.clone().recipient(),
+            overview: router.recipient(),
         }),
         clock,
         limits: setup.limits,
@@ -174,6 +204,8 @@ fn serve(setup: Setup) -> Server {
                 Ok(())
             })
         }),
+        facts: Arc::new(NoFacts),
+        sessions: Sessions::new(clock, Arc::default(), Arc::default()),
         connections: connections.clone(),
     });
     // Holds up the worker's thread, as a stopped process would.

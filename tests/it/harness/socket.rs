@@ -101,6 +101,12 @@ impl Dial {
         }
     }
 
+    /// Opens it and says nothing, not even a ping.
+    pub async fn open_silently(self) -> Socket {
+        let who = self.who.clone();
+        self.try_open().await.unwrap_or_else(|status| panic!("{who}: the socket was refused with {status}"))
+    }
+
     /// Opens it.
     pub async fn open(self) -> Socket {
         let who = self.who.clone();
@@ -296,6 +302,30 @@ impl Socket {
         drop(self.socket.close(None).await);
         // The service's own close frame proves that it took notice.
         drop(tokio::time::timeout(PATIENCE, async { while self.receive().await {} }).await);
+    }
+
+    /// Says `hello`: the `welcome`.
+    pub async fn hello(&mut self) -> Value {
+        self.send(json!({ "type": "hello" })).await;
+        self.expect("welcome").await
+    }
+
+    /// Goes on where an earlier socket broke off: the `welcome`.
+    pub async fn resume(&mut self, session: &Value, seq: u64) -> Value {
+        self.send(json!({ "type": "resume", "session_id": session, "seq": seq })).await;
+        self.expect("welcome").await
+    }
+
+    /// Everything that came so far, in order, whatever it is.
+    pub async fn all(&mut self) -> Vec<Value> {
+        self.round_trip().await;
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Everything that comes until the service closes the socket.
+    pub async fn rest(mut self) -> Vec<Value> {
+        drop(tokio::time::timeout(PATIENCE, async { while self.receive().await {} }).await);
+        self.kept
     }
 
     /// Vanishes: the connection is reset, without a close frame.

@@ -10,6 +10,7 @@ mod devices;
 mod drain;
 mod glare;
 mod groups;
+mod hello;
 mod kills;
 mod limits;
 mod outages;

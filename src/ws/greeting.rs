@@ -1,0 +1,116 @@
+//! The extensions on a socket: `hello`, `resume`, and watching presence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::session::WsSession;
+use super::sessions::Session;
+use crate::dialect::AboutPresence;
+use crate::dialect::extensions::{self, Welcome};
+use crate::ids::UserId;
+use crate::router::Overview;
+use crate::signal::{Payload, Refusal};
+
+/// How long what a `welcome` or a snapshot says is waited for. What is not known by then is left out.
+const KNOWN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How many questions about presence may wait for the welcome.
+const MAX_POSTPONED: usize = 16;
+
+impl WsSession {
+    /// Welcomes a client, as far as can be where its last socket broke off.
+    pub(super) fn greet(&mut self, resume: Option<(String, u64)>, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        // From here on nothing is told before the welcome.
+        self.outlet.greet();
+        let who = self.outlet.who();
+        let (reply, calls) = oneshot::channel();
+        self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });
+        let calls = tokio::time::timeout(KNOWN_WITHIN, calls);
+        let unseen = tokio::time::timeout(KNOWN_WITHIN, self.facts.unseen_missed(who.user.clone()));
+        let known = async { tokio::join!(calls, unseen) };
+        let welcomed = known.into_actor(self).map(move |(calls, unseen), session, ctx| {
+            let calls = calls.ok().and_then(Result::ok);
+            let unseen_missed = unseen.ok().flatten();
+            let ice_servers = session.facts.ice_servers(&session.outlet.who().user);
+            let heartbeat_ms = session.facts.heartbeat_ms();
+            session.outlet.begin(resume, |id, recovered, seq| {
+                let session = id.to_owned();
+                let welcome = Welcome { session, recovered, seq, heartbeat_ms, ice_servers, calls, unseen_missed };
+                extensions::welcome(&welcome, reference.as_ref())
+            });
+            for (about, reference) in std::mem::take(&mut session.postponed) {
+                session.presence(about, reference, ctx);
+            }
+        });
+        ctx.spawn(welcomed);
+    }
+
+    fn session(&self, reference: Option<&Payload>) -> Option<Arc<Session>> {
+        let session = self.outlet.session();
+        if session.is_none() {
+            self.outlet.refuse(&Refusal::OutOfTurn("say hello first"), reference);
+        }
+        session
+    }
+
+    /// Does what a client asks about presence; after the welcome, if that is on its way.
+    pub(super) fn presence(&mut self, about: AboutPresence, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        if self.outlet.is_greeting() && self.postponed.len() < MAX_POSTPONED {
+            return self.postponed.push((about, reference));
+        }
+        match about {
+            AboutPresence::Watch(users) => self.watch(users, reference, ctx),
+            AboutPresence::Unwatch(users) => self.unwatch(&users, reference),
+            AboutPresence::Glance(users) => self.glance(users, reference, ctx),
+        }
+    }
+
+    /// Watches users from now on, and tells how they stand.
+    fn watch(&mut self, users: Vec<UserId>, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        let Some(session) = self.session(reference.as_ref()) else { return };
+        match self.sessions.watch(&session, &users) {
+            Ok(()) => self.tell_how_they_stand(session, users, reference, ctx),
+            Err(refusal) => self.outlet.refuse(&refusal, reference.as_ref()),
+        }
+    }
+
+    /// Tells how users stand, once.
+    fn glance(&mut self, users: Vec<UserId>, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        if let Some(session) = self.session(reference.as_ref()) {
+            self.tell_how_they_stand(session, users, reference, ctx);
+        }
+    }
+
+    /// Watches users no more.
+    fn unwatch(&mut self, users: &[UserId], reference: Option<Payload>) {
+        if let Some(session) = self.session(reference.as_ref()) {
+            self.sessions.unwatch(&session, users);
+            self.outlet.acknowledge(reference.as_ref(), None);
+        }
+    }
+
+    fn tell_how_they_stand(
+        &mut self,
+        session: Arc<Session>,
+        users: Vec<UserId>,
+        reference: Option<Payload>,
+        ctx: &mut Context<Self>,
+    ) {
+        let unseen = self.sessions.unseen(&session.viewer, &users);
+        let facts = Arc::clone(&self.facts);
+        let earlier = async move {
+            if unseen.is_empty() {
+                return None;
+            }
+            tokio::time::timeout(KNOWN_WITHIN, facts.last_seen(unseen)).await.ok()
+        };
+        let told = earlier.into_actor(self).map(move |earlier, this, _| {
+            let earlier = earlier.unwrap_or_default();
+            this.outlet.say(this.sessions.snapshot(&session, &users, &earlier, reference.as_ref()));
+        });
+        ctx.spawn(told);
+    }
+}

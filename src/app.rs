@@ -14,6 +14,7 @@ use crate::call::Rules;
 use crate::clock::Clock;
 use crate::config::{AuthMode, Settings};
 use crate::dialect::Caps;
+use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::dialect::users::Users;
 use crate::http::gate::{Gate, guard};
@@ -24,8 +25,9 @@ use crate::presence::Patience;
 use crate::recovery;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings};
-use crate::sockets::TokenAdmission;
+use crate::sockets::{Members, TokenAdmission};
 use crate::store::{Store, Writer};
+use crate::ws::channels::ChannelsEdge;
 use crate::ws::{self, SocketEdge};
 
 /// How often a draining service looks whether it is idle.
@@ -89,8 +91,11 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         writer: writer.clone(),
         clock,
         polling: Polling::new(caps(settings)),
+        channels: Channels::new(caps(settings)),
     });
     let sockets = web::Data::new(socket_edge(settings, clock, &router, &authenticator));
+    let members = Arc::new(Members::new(authenticator.clone(), settings.conversations_are_open()));
+    let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
     let gate = web::Data::new(Gate::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
@@ -99,6 +104,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         App::new()
             .app_data(edge.clone())
             .app_data(sockets.clone())
+            .app_data(channels.clone())
             .app_data(authenticator.clone())
             .app_data(gate.clone())
             .app_data(rest_limits.clone())
@@ -230,6 +236,7 @@ fn socket_edge(
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
+            chat: None,
         }),
         clock,
         limits: ws::Limits {

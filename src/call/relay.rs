@@ -243,6 +243,7 @@ impl Call {
         let incoming = Incoming {
             about: self.about(),
             offer: offer.clone().filter(|_| in_invitation),
+            started_at: self.started_at,
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             extra: self.extra.clone(),
         };

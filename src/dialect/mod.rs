@@ -3,6 +3,7 @@
 //! A dialect knows names and fields. It knows no socket, no clock and no call: whether a command is
 //! allowed is decided in the core. To add one, write its file and its line in [`DIALECTS`].
 
+pub mod channels;
 pub mod fields;
 pub mod polling;
 pub mod users;
@@ -50,6 +51,8 @@ pub enum Inbound {
     Alive,
     /// A fresh token, so that the socket may stay when the old one expires.
     Token(String),
+    /// Something for the others in the socket's conversation.
+    Chat(channels::Chat),
 }
 
 /// A frame, read: what it says or why it was refused, and the name its sender gave it.
@@ -87,7 +90,10 @@ pub trait Dialect: Send + Sync {
 pub type Entry = (&'static str, fn(Caps) -> std::sync::Arc<dyn Dialect>);
 
 /// The dialects spoken on sockets.
-pub const DIALECTS: &[Entry] = &[("users", |caps| std::sync::Arc::new(users::Users::new(caps)))];
+pub const DIALECTS: &[Entry] = &[
+    ("users", |caps| std::sync::Arc::new(users::Users::new(caps))),
+    ("channels", |caps| std::sync::Arc::new(channels::Channels::new(caps))),
+];
 
 /// `{"type":"error","code","message","reason"?,"retry_after_ms"?,"ref"?}`.
 pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
@@ -109,7 +115,7 @@ pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
 fn is_servers_own(name: &str) -> bool {
     name.starts_with("from_")
         || name.starts_with("caller_")
-        || matches!(name, "from" | "caller" | "sender" | "sender_id" | "seq" | "ref" | "expires_in_ms" | "type")
+        || matches!(name, "from" | "caller" | "sender" | "sender_id" | "sender_username" | "seq" | "ref" | "expires_in_ms" | "type")
 }
 
 /// Reads and removes `ref`: a number or a short string.

@@ -90,6 +90,10 @@ fn inbound_reads_as(inbound: &Inbound) -> Value {
         Inbound::Ping => json!({"command": "ping"}),
         Inbound::Alive => json!({"command": "alive"}),
         Inbound::Token(_) => json!({"command": "token"}),
+        Inbound::Chat(chat) => {
+            let names: Vec<&String> = chat.fields.iter().map(|(name, _)| name).collect();
+            json!({"command": "chat", "kind": chat.kind.as_str(), "extra": names})
+        }
     }
 }
 
@@ -118,6 +122,7 @@ fn incoming(call_type: CallType, conversation: bool, offer: bool, extra: Extra) 
             conversation: conversation.then(|| ConversationId::parse("12").unwrap()),
         },
         offer: offer.then(|| sdp("offer")),
+        started_at: chrono::DateTime::UNIX_EPOCH,
         expires_in_ms: 30_000,
         extra,
     })
@@ -193,6 +198,7 @@ fn golden_messages_of_pollers_are_what_the_code_reads_and_writes() {
         reason,
         call_type: CallType::Voice,
         conversation: None,
+        started_at: chrono::DateTime::UNIX_EPOCH,
         duration_seconds: 0,
     };
     for golden in golden("polling") {
@@ -386,6 +392,7 @@ fn go_round(text: &str) {
                     conversation: invite.conversation,
                 },
                 offer: invite.offer,
+                started_at: chrono::DateTime::UNIX_EPOCH,
                 expires_in_ms: 1,
                 extra: invite.extra,
             }),

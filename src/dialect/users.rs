@@ -169,7 +169,7 @@ impl Dialect for Users {
     }
 }
 
-fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> ObjectWriter {
+fn invitation(Incoming { about, offer, expires_in_ms, extra, .. }: &Incoming) -> ObjectWriter {
     let mut frame = ObjectWriter::typed("call_invitation")
         .value("from_user_id", about.caller.user.to_json())
         .value("from_name", about.caller_name.as_deref())
@@ -181,11 +181,11 @@ fn invitation(Incoming { about, offer, expires_in_ms, extra }: &Incoming) -> Obj
     frame.value("call_id", about.call.get()).value("expires_in_ms", *expires_in_ms).extra(extra)
 }
 
-fn missing(name: &str) -> Refusal {
+pub(super) fn missing(name: &str) -> Refusal {
     Refusal::Invalid(format!("{name} is required"))
 }
 
-fn passed_through(mut fields: Fields<'_>) -> Vec<(String, Payload)> {
+pub(super) fn passed_through(mut fields: Fields<'_>) -> Vec<(String, Payload)> {
     fields.drop_where(is_servers_own);
     fields.into_extra()
 }

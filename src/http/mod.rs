@@ -6,6 +6,7 @@ pub mod body;
 mod call;
 mod call_logs;
 mod calls;
+mod channels;
 pub mod gate;
 pub mod limits;
 pub mod log;
@@ -22,6 +23,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::router::messages::{Ask, Peer, Reply, ReplyTo};
 use crate::router::{CallRouter, Directory, Mailboxes};
@@ -47,6 +49,8 @@ pub struct Edge {
     pub clock: Clock,
     /// How polling clients speak.
     pub polling: Polling,
+    /// How pages of the channels dialect speak by REST.
+    pub channels: Channels,
 }
 
 /// Adds the REST routes and the pages. Wants `web::Data` of [`Edge`] and of what [`auth`], [`gate`] and
@@ -74,6 +78,8 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(at("/api/call-logs").route(web::get().to(call_logs::by_query)))
             .service(at("/api/call-logs/{conversation_id}").route(web::get().to(call_logs::by_path)))
             .service(at("/api/calls").route(web::get().to(calls::list)))
+            .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
+            .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
             .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))
             .configure(pages::routes);

@@ -4,6 +4,7 @@
 //! (400), too many connections (503: an upgraded socket would cost what there is too little of). A bad token
 //! is refused after it (4401, 4403), because a browser cannot see an HTTP status here and would try for ever.
 
+pub mod channels;
 pub mod close;
 pub mod connections;
 pub mod frames;
@@ -137,6 +138,7 @@ pub struct SocketEdge {
 /// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
 /// before: what is left is answered 404 here.
 pub fn routes(config: &mut web::ServiceConfig) {
+    config.configure(channels::routes);
     config.service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open))).service(
         web::resource("/ws/{tail:.*}").to(async || refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")),
     );

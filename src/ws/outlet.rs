@@ -7,6 +7,7 @@ use actix::Recipient;
 use actix_http::ws::{CloseReason, Message};
 use arc_swap::ArcSwapOption;
 
+use super::channels::Said;
 use super::close::Close;
 use super::outbox::{Full, Outbox};
 use crate::clock::{Clock, Moment};
@@ -25,6 +26,8 @@ pub struct RouterPort {
     pub disconnect: Recipient<Disconnect>,
     /// A command.
     pub ask: Recipient<Ask>,
+    /// Who passes on what is said in a conversation, where sockets have one.
+    pub chat: Option<Recipient<Said>>,
 }
 
 /// Something happened to the socket outside its actor: it should look.

@@ -231,6 +231,7 @@ impl WsSession {
                 self.outlet.send_text(self.outlet.dialect().pong());
             }
             Ok(Inbound::Alive) => {}
+            Ok(Inbound::Chat(chat)) => self.chat(chat, reference),
             Ok(Inbound::Token(token)) => {
                 let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
                     Ok(expires_at) => {

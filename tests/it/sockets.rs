@@ -149,6 +149,7 @@ fn serve(setup: Setup) -> Server {
     let connections: Arc<Connections> = Arc::default();
     let edge = web::Data::new(SocketEdge {
         router: Arc::new(RouterPort {
+            chat: None,
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.recipient(),

@@ -290,6 +290,16 @@ pub fn status_word(view: &CallView) -> &'static str {
     }
 }
 
+/// The reply to `reject`. Of a call that was active already it is the end.
+pub fn rejected_json(view: &CallView) -> Value {
+    json!({ "status": status_word(view) })
+}
+
+/// The reply to `end`. The duration is the service's own.
+pub fn ended_json(view: &CallView) -> Value {
+    json!({ "status": "ended", "duration": view.duration_seconds })
+}
+
 /// A call as the REST of this dialect shows it.
 pub fn call_json(view: &CallView) -> Value {
     json!({

@@ -115,7 +115,10 @@ pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
 fn is_servers_own(name: &str) -> bool {
     name.starts_with("from_")
         || name.starts_with("caller_")
-        || matches!(name, "from" | "caller" | "sender" | "sender_id" | "sender_username" | "seq" | "ref" | "expires_in_ms" | "type")
+        || matches!(
+            name,
+            "from" | "caller" | "sender" | "sender_id" | "sender_username" | "seq" | "ref" | "expires_in_ms" | "type"
+        )
 }
 
 /// Reads and removes `ref`: a number or a short string.

@@ -1,6 +1,8 @@
 //! Golden frames: the files of `tests/frames`, the code and `docs/PROTOCOL.md` say the same. And what must
 //! hold for any input.
 
+mod channels;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -331,7 +333,17 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Objects that look like messages but for what is in their fields.
 fn any_message() -> impl Strategy<Value = Value> {
-    let kinds = ["call_invitation", "call.offer", "call_answer", "ice_candidate", "call_ended", "token", "dance"];
+    let kinds = [
+        "call_invitation",
+        "call.offer",
+        "call.ice",
+        "message",
+        "call_answer",
+        "ice_candidate",
+        "call_ended",
+        "token",
+        "dance",
+    ];
     let names = [
         "to_user_id",
         "to_user_ids",
@@ -373,6 +385,13 @@ fn go_round(text: &str) {
         Ok(_) => {}
         Err(refusal) => assert!(is_json_object(&users().error(&refusal, parsed.reference.as_ref()))),
     }
+    let parsed = channels::dialect().parse(text);
+    match parsed.inbound {
+        Ok(Inbound::Command(command)) => commands.push(command),
+        Ok(_) => {}
+        Err(refusal) => assert!(is_json_object(&channels::dialect().error(&refusal, parsed.reference.as_ref()))),
+    }
+    commands.extend(channels::dialect().initiate(text).map(Command::Invite).ok());
     for action in [Action::Initiate, Action::Answer, Action::Reject, Action::Hangup, Action::Signal] {
         commands.extend(polling().parse(action, text).ok());
     }
@@ -399,6 +418,7 @@ fn go_round(text: &str) {
             _ => continue,
         };
         assert!(is_json_object(&users().render(&notice, &user("8")).unwrap()));
+        assert!(is_json_object(&channels::dialect().render(&notice, &user("8")).unwrap()));
         assert!(polling().render(&notice).iter().all(|item| is_json_object(&item.render(1))));
     }
 }

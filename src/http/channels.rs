@@ -2,14 +2,13 @@
 //! dialect, with the status codes and texts such pages know.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
 
 use super::auth::Caller;
 use super::body::Text;
 use super::call::retry_key;
 use super::{Edge, ask};
 use crate::auth::Identity;
-use crate::dialect::channels::{call_json, status_word};
+use crate::dialect::channels::{call_json, ended_json, rejected_json};
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::router::messages::{Peer, Reply};
 use crate::signal::{Addressee, CallView, Command, Refusal};
@@ -58,9 +57,8 @@ impl Action {
     fn reply(self, view: &CallView) -> HttpResponse {
         HttpResponse::Ok().json(match self {
             Self::Accept => call_json(view),
-            // Of a call that was active already it is the end.
-            Self::Reject => json!({ "status": status_word(view) }),
-            Self::End => json!({ "status": "ended", "duration": view.duration_seconds }),
+            Self::Reject => rejected_json(view),
+            Self::End => ended_json(view),
         })
     }
 }

@@ -35,6 +35,12 @@ impl Dial {
         self
     }
 
+    /// As somebody, without a token.
+    pub fn user(mut self, user: &str) -> Self {
+        self.query.push(("user_id", user.to_owned()));
+        self
+    }
+
     /// With a token in the query, as browsers may.
     pub fn token(mut self, token: &str) -> Self {
         self.query.push(("token", token.to_owned()));
@@ -104,6 +110,11 @@ impl Socket {
             headers: Vec::new(),
             who: format!("user {user}"),
         }
+    }
+
+    /// Begins to open a socket whose path names no user: `/ws/notifications/`, `/ws/chat/12/`.
+    pub fn dial_at(service: &Service, path: &str, user: &str) -> Dial {
+        Dial { path: path.to_owned(), who: format!("user {user} on {path}"), ..Self::dial(service, user) }
     }
 
     /// Sends a message.

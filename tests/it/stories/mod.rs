@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cancel_answer_decline;
+mod channels;
 mod crash;
 mod cross;
 mod devices;

@@ -220,6 +220,7 @@ impl Call {
         let group = self.group;
         let offer = self.offer_for(leg);
         let remaining = self.legs[leg].ring_until.saturating_sub(self.latest);
+        let rings_until = self.wall(self.legs[leg].ring_until);
         let Some(known) = self.legs[leg].find(device) else { return };
         if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
             return;
@@ -244,6 +245,7 @@ impl Call {
             about: self.about(),
             offer: offer.clone().filter(|_| in_invitation),
             started_at: self.started_at,
+            rings_until,
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             extra: self.extra.clone(),
         };

@@ -125,6 +125,7 @@ fn incoming(call_type: CallType, conversation: bool, offer: bool, extra: Extra) 
         },
         offer: offer.then(|| sdp("offer")),
         started_at: chrono::DateTime::UNIX_EPOCH,
+        rings_until: chrono::DateTime::UNIX_EPOCH,
         expires_in_ms: 30_000,
         extra,
     })
@@ -412,6 +413,7 @@ fn go_round(text: &str) {
                 },
                 offer: invite.offer,
                 started_at: chrono::DateTime::UNIX_EPOCH,
+                rings_until: chrono::DateTime::UNIX_EPOCH,
                 expires_in_ms: 1,
                 extra: invite.extra,
             }),

@@ -40,3 +40,19 @@ impl Pulse {
         Moment(self.last.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_several_connections_is_as_alive_as_the_freshest() {
+        let (whole, one, two) = (Pulse::at(Moment(1)), Pulse::at(Moment(5)), Pulse::at(Moment(2)));
+        one.feed(Arc::clone(&whole));
+        two.feed(Arc::clone(&whole));
+        assert_eq!(whole.last(), Moment(5));
+        two.beat(Moment(7));
+        one.beat(Moment(6));
+        assert_eq!((whole.last(), one.last(), two.last()), (Moment(7), Moment(6), Moment(7)));
+    }
+}

@@ -31,6 +31,8 @@ pub struct Incoming {
     pub offer: Option<Payload>,
     /// When the call was made.
     pub started_at: Timestamp,
+    /// When it stops ringing: the same however often one ring is shown.
+    pub rings_until: Timestamp,
     /// How long it still rings, in milliseconds.
     pub expires_in_ms: u64,
     /// Fields passed through from the caller.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Place;
-use crate::clock::Moment;
+use crate::clock::{Moment, Timestamp};
 use crate::ids::{CallId, ConversationId, DeviceId, SessionId, UserId};
 use crate::router::messages::{Disconnect, Eviction, Outlet, Pulse, Route};
 use crate::signal::{DescriptionKind, Notice, Payload};
@@ -13,22 +13,20 @@ use crate::ws::outlet::SocketOutlet;
 struct Member {
     outlet: Arc<SocketOutlet>,
     place: Place,
-    /// The call it was last shown the invitation of. The core shows it to the device again when a socket is
-    /// added; each socket sees it once.
-    invited: Option<CallId>,
-    /// The same for an offer.
+    /// Whether it was shown the invitation of the last ring. The core shows it to the device again when a
+    /// socket is added; each socket sees it once.
+    invited: bool,
+    /// The offer it was last shown, for the same reason.
     offered: Option<(CallId, Payload)>,
 }
 
 impl Member {
     fn deliver(&mut self, notice: &Notice) -> bool {
         match notice {
-            Notice::Incoming(incoming) => {
-                let call = Some(incoming.about.call);
-                if self.invited == call {
+            Notice::Incoming(_) => {
+                if std::mem::replace(&mut self.invited, true) {
                     return true;
                 }
-                self.invited = call;
             }
             Notice::Description { about, kind: DescriptionKind::Offer, payload, .. } => {
                 let offer = Some((about.call, payload.clone()));
@@ -43,14 +41,29 @@ impl Member {
     }
 }
 
+#[derive(Default)]
 struct State {
     members: Vec<Member>,
+    /// The last ring: the call, and until when it rings.
+    ring: Option<(CallId, Timestamp)>,
     /// The call last told of and its conversation, for messages that do not name it.
     about: Option<(CallId, Option<ConversationId>)>,
     /// When the last of the sockets that are gone was lost.
     since: Option<Moment>,
     /// Whether one of them went without saying so.
     unclean: bool,
+}
+
+impl State {
+    /// A ring is shown: a new one to everybody.
+    fn rings(&mut self, call: CallId, until: Timestamp) {
+        if self.ring.replace((call, until)) != Some((call, until)) {
+            for member in &mut self.members {
+                member.invited = false;
+                member.offered = None;
+            }
+        }
+    }
 }
 
 /// A device made of sockets. Towards the router it is one connection, which lasts as long as one of them.
@@ -64,8 +77,7 @@ pub(super) struct Bundle {
 
 impl Bundle {
     pub fn new(user: UserId, device: DeviceId, pulse: Arc<Pulse>) -> Arc<Self> {
-        let state = State { members: Vec::new(), about: None, since: None, unclean: false };
-        Arc::new(Self { user, device, session: SessionId::next(), pulse, state: Mutex::new(state) })
+        Arc::new(Self { user, device, session: SessionId::next(), pulse, state: Mutex::default() })
     }
 
     /// Nothing here panics with the lock held; a poisoned one would be as good.
@@ -82,7 +94,7 @@ impl Bundle {
     pub fn add(&self, outlet: Arc<SocketOutlet>, place: Place) {
         let mut state = self.state();
         state.unclean = false;
-        state.members.push(Member { outlet, place, invited: None, offered: None });
+        state.members.push(Member { outlet, place, invited: false, offered: None });
     }
 
     /// Removes a socket; when it was the last, what the router is to be told.
@@ -116,6 +128,7 @@ impl Outlet for Bundle {
         let mut state = self.state();
         let call = match notice {
             Notice::Incoming(incoming) => {
+                state.rings(incoming.about.call, incoming.rings_until);
                 state.about = Some((incoming.about.call, incoming.about.conversation.clone()));
                 Some(incoming.about.call)
             }

@@ -25,6 +25,10 @@ on_both!(
     a_conversation_lets_in_only_whom_the_token_names,
     two_tabs_with_ids_of_their_own_are_two_devices,
     a_page_goes_only_with_its_last_socket,
+    a_page_that_is_reloaded_during_a_call_is_still_in_it,
+    a_call_between_pages_survives_a_restart,
+    two_pages_that_call_each_other_share_one_call,
+    a_shutdown_closes_every_socket_of_a_page,
     a_user_of_the_first_dialect_calls_a_page,
     a_page_calls_a_user_of_the_first_dialect,
     somebody_who_polls_calls_a_page,
@@ -436,6 +440,76 @@ async fn a_page_goes_only_with_its_last_socket(store: Store) {
     .await;
     page.send(answer(&call)).await;
     anna.expect("call.answer").await;
+}
+
+/// 1 and 2 in an answered call, each on a notification socket: the call's id.
+async fn connected(service: &Service, anna: &mut Socket, ben: &mut Socket) -> String {
+    let call = id_of(&initiate(&service.rest("1"), json!(2), "voice").await);
+    anna.send(offer(&call, "voice")).await;
+    ben.expect("notification.created").await;
+    ben.expect("call.offer").await;
+    ben.send(answer(&call)).await;
+    anna.expect("call.answer").await;
+    call
+}
+
+async fn a_page_that_is_reloaded_during_a_call_is_still_in_it(store: Store) {
+    let service = Service::start(&store).await;
+    let (mut anna, mut ben) = (notifications(&service, "1").await, notifications(&service, "2").await);
+    let call = connected(&service, &mut anna, &mut ben).await;
+    ben.close().await;
+    // Whether its loss is noticed before that or not, an offer that comes now waits for it.
+    let rest = service.rest("9");
+    crate::harness::eventually("2 is gone", async || (rest.status_of("2").await == "offline").then_some(())).await;
+    anna.send(json!({ "type": "call.offer", "call_id": call, "offer": description("restart") })).await;
+    anna.send(ice(&call, 1)).await;
+    anna.round_trip().await;
+    let mut ben = notifications(&service, "2").await;
+    assert_eq!(ben.expect("call.offer").await["offer"], description("restart"));
+    assert_eq!(ben.expect("call.ice").await["candidate"], candidate(1));
+    ben.send(answer(&call)).await;
+    anna.expect("call.answer").await;
+    ben.quiet().await;
+    act(&service.rest("2"), &call, "end").await.ok();
+    assert_eq!(anna.expect("call.end").await["reason"], "completed");
+}
+
+async fn a_call_between_pages_survives_a_restart(store: Store) {
+    let mut service = Service::start(&store).await;
+    let (mut anna, mut ben) = (notifications(&service, "1").await, notifications(&service, "2").await);
+    let call = connected(&service, &mut anna, &mut ben).await;
+    service.restart().await;
+    let (mut anna, mut ben) = (notifications(&service, "1").await, chat(&service, "2", "12").await);
+    anna.send(ice(&call, 1)).await;
+    assert_eq!(ben.expect("call.ice").await["candidate"], candidate(1));
+    assert_eq!(act(&service.rest("1"), &call, "end").await.ok()["status"], "ended");
+    assert_eq!(ben.expect("call.end").await["reason"], "completed");
+    anna.quiet().await;
+    ben.quiet().await;
+}
+
+async fn two_pages_that_call_each_other_share_one_call(store: Store) {
+    let service = Service::start(&store).await;
+    let (mut anna, mut ben) = (notifications(&service, "1").await, notifications(&service, "2").await);
+    let first = initiate(&service.rest("1"), json!(2), "voice").await;
+    let second = initiate(&service.rest("2"), json!(1), "voice").await;
+    assert_eq!((&second["id"], &second["caller"]), (&first["id"], &json!(1)));
+    ben.expect("notification.created").await;
+    ben.quiet().await;
+    // With `glare` the second attempt answers the first.
+    let body = json!({ "receiver_id": 1, "glare": true });
+    let answered = service.rest("2").post("/api/calls/initiate/", body).await.ok();
+    assert_eq!((&answered["id"], &answered["status"]), (&first["id"], &json!("active")));
+    anna.quiet().await;
+}
+
+async fn a_shutdown_closes_every_socket_of_a_page(store: Store) {
+    let mut service = Service::start(&store).await;
+    let (mut anna, mut page) = (notifications(&service, "1").await, chat(&service, "1", "12").await);
+    service.terminate().await;
+    anna.expect_close(1012).await;
+    page.expect_close(1012).await;
+    assert!(service.exited().await.success());
 }
 
 async fn a_user_of_the_first_dialect_calls_a_page(store: Store) {

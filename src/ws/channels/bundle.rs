@@ -22,22 +22,17 @@ struct Member {
 
 impl Member {
     fn deliver(&mut self, notice: &Notice) -> bool {
-        match notice {
-            Notice::Incoming(_) => {
-                if std::mem::replace(&mut self.invited, true) {
-                    return true;
-                }
-            }
+        let shown = match notice {
+            Notice::Incoming(_) => std::mem::replace(&mut self.invited, true),
             Notice::Description { about, kind: DescriptionKind::Offer, payload, .. } => {
-                let offer = Some((about.call, payload.clone()));
-                if self.offered == offer {
-                    return true;
-                }
-                self.offered = offer;
+                let offer = (about.call, payload.clone());
+                let shown = self.offered.as_ref() == Some(&offer);
+                self.offered = Some(offer);
+                shown
             }
-            _ => {}
-        }
-        self.outlet.deliver(notice)
+            _ => false,
+        };
+        shown || self.outlet.deliver(notice)
     }
 }
 

@@ -113,6 +113,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .wrap(from_fn(guard))
             .wrap(access::access_log())
             .configure(refusal::extractors)
+            .configure(ws::channels::routes)
             .configure(ws::routes)
             .configure(routes(&rest))
             .default_service(web::to(refusal::no_such_path))

@@ -138,7 +138,6 @@ pub struct SocketEdge {
 /// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
 /// before: what is left is answered 404 here.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.configure(channels::routes);
     config.service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open))).service(
         web::resource("/ws/{tail:.*}").to(async || refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")),
     );

@@ -68,8 +68,9 @@ impl ChannelsEdge {
     }
 }
 
-/// Adds the routes. They win over patterns that would match them, so they come first.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
+/// Adds the routes. They win over patterns that would match them, so they must be added before [`super::routes`].
+/// The app needs a `web::Data` of [`SocketEdge`] and of [`ChannelsEdge`].
+pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource(["/ws/notifications", "/ws/notifications/"]).route(web::get().to(notifications)))
         .service(web::resource(["/ws/chat/{conversation}", "/ws/chat/{conversation}/"]).route(web::get().to(chat)));

@@ -6,7 +6,7 @@
 
 FROM rust:1.95-slim-bookworm AS build
 # What the TLS and SQLite libraries are compiled with.
-RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends build-essential && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
 RUN cargo build --release --locked --bin switchboard

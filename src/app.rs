@@ -1,6 +1,6 @@
 //! Builds everything in order and takes it down again. The only file that knows everyone.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::auth::Authenticator;
 use crate::call::Rules;
@@ -36,6 +37,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long sockets get to say goodbye before the listener is stopped for good.
 const GOODBYE: Duration = Duration::from_millis(500);
 
+/// Connections a worker takes beyond the ceiling of sockets: requests are served, and one socket too many is
+/// refused, also when all sockets are taken. Without it they would wait unheard in the backlog.
+const REQUEST_ROOM: usize = 64;
+
+/// How many connections may wait to be taken.
+const BACKLOG: i32 = 2048;
+
 /// A running service.
 pub struct Service {
     /// The address it listens on, with the port the system chose if none was named.
@@ -55,6 +63,10 @@ struct Shutdown {
 
 /// Builds the service and starts listening. The error is a sentence.
 pub async fn start(settings: &Settings) -> Result<Service, String> {
+    // First of all: a second process on the same port must find out before it migrates and recovers the calls
+    // of the one that runs. Who connects meanwhile waits in the backlog.
+    let bind = settings.server.bind;
+    let listener = listen(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let clock = Clock::new();
     let store = Store::open(&settings.database.url, !settings.database.migrate).await.map_err(|e| e.to_string())?;
     let writer = store.writer();
@@ -121,14 +133,23 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     .on_connect(ws::on_connect)
     .disable_signals()
     .shutdown_timeout(5)
-    .max_connections(settings.limits.max_connections)
-    .bind(settings.server.bind)
-    .map_err(|error| format!("cannot listen on {}: {error}", settings.server.bind))?;
-    let address = server.addrs().first().copied().unwrap_or(settings.server.bind);
+    .max_connections(settings.limits.max_connections.saturating_add(REQUEST_ROOM))
+    .listen(listener)
+    .map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let address = server.addrs().first().copied().unwrap_or(bind);
     let server = server.run();
     let shutdown =
         Shutdown { handle: server.handle(), router, writer, store, deadline: settings.server.drain_deadline };
     Ok(Service { address, server, shutdown })
+}
+
+fn listen(bind: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the process before it to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&bind.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 impl Service {

@@ -41,7 +41,8 @@ async fn run(command: Command, settings: &Settings) -> Result<String, String> {
 }
 
 async fn serve(settings: &Settings) -> Result<(), String> {
-    let filter = env_logger::Env::default().default_filter_or("info,sea_orm_migration=warn,sqlx=warn");
+    let filter =
+        env_logger::Env::default().default_filter_or("info,actix_server=warn,sea_orm_migration=warn,sqlx=warn");
     env_logger::Builder::from_env(filter).init();
     if settings.auth.mode == AuthMode::Dev {
         log::warn!("dev authentication: everybody is believed to be who they say; fit for this machine only");

@@ -4,7 +4,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{Closing, DescriptionKind, Extra, Notice, Party, Payload, Phase, Reason, Refusal};
 
 use super::event::Effect;
-use super::leg::{LegState, News, Standing};
+use super::leg::{Held, LegDevice, LegState, News, Standing};
 use super::machine::{Call, Rules, callee_leg};
 use super::record::Role;
 
@@ -102,6 +102,13 @@ impl Call {
     /// From now on the participant takes part with this device; its others are closed.
     fn settle_device(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {
         self.legs[leg].take_part_with(device.clone());
+        // What the user's other devices sent early belongs to answers they will not give.
+        let user = self.legs[leg].user.clone();
+        for other in &mut self.legs {
+            other.inbox.retain(|(from, held)| {
+                *from != user || !matches!(held, Held::Candidate(_, _, Some(sent)) if sent != device)
+            });
+        }
         if self.legs[leg].role == Role::Callee {
             self.close_devices(leg, Some(device), Closing::AnsweredElsewhere, Reason::Completed, out);
             if let Some(device) = self.legs[leg].find(device) {
@@ -166,6 +173,9 @@ impl Call {
         match (self.legs[leg].state, self.phase) {
             (LegState::Invited | LegState::Ringing, _) => return self.decline(user, device, out),
             (LegState::Joined | LegState::Lost, Phase::Answered) => {
+                if device.as_ref().is_some_and(|device| self.lost_the_race(leg, device)) {
+                    return Err(Refusal::AnsweredElsewhere);
+                }
                 self.legs[leg].state = LegState::Left(Reason::Completed);
                 self.legs[leg].left_at = Some(self.latest);
                 let by = Some((leg, device.as_ref()));
@@ -188,6 +198,17 @@ impl Call {
             }
         }
         Ok(())
+    }
+
+    /// Whether a device rang until another one of its user answered: its "no" crossed that answer, and
+    /// must not end the call the user has just taken. REST is no single device, so it may always.
+    fn lost_the_race(&self, leg: usize, device: &DeviceId) -> bool {
+        let leg = &self.legs[leg];
+        let closed = |known: &LegDevice| matches!(known.closing, Some((Closing::AnsweredElsewhere, _)));
+        leg.state == LegState::Joined
+            && leg.device.as_ref() != Some(device)
+            && *device != DeviceId::http()
+            && leg.devices.iter().any(|known| known.id == *device && closed(known))
     }
 
     pub(super) fn kill(&mut self, by: UserId, out: &mut Vec<Effect>) -> Result<(), Refusal> {

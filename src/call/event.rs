@@ -70,6 +70,8 @@ pub enum Event {
     Candidate {
         /// Who.
         user: UserId,
+        /// With which device.
+        device: Option<DeviceId>,
         /// To whom; in a 1:1 call the other one if absent.
         to: Option<UserId>,
         /// The candidate.

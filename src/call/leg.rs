@@ -117,7 +117,7 @@ pub(super) enum Held {
     /// An offer or an answer.
     Description(crate::signal::DescriptionKind, Payload, Extra),
     /// A candidate.
-    Candidate(Payload, Extra),
+    Candidate(Payload, Extra, Option<DeviceId>),
     /// What became of the participant it is from.
     News(News),
 }

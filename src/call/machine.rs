@@ -167,8 +167,8 @@ impl Call {
             Event::Describe { user, device, to, kind, payload, extra } => {
                 self.describe(&user, device, to, kind, (payload, extra), rules, &mut out)?;
             }
-            Event::Candidate { user, to, payload, extra } => {
-                self.candidate(&user, to, (payload, extra), rules, &mut out)?;
+            Event::Candidate { user, device, to, payload, extra } => {
+                self.candidate(&user, device, to, (payload, extra), rules, &mut out)?;
             }
             Event::Redial { device, offer } => self.redial(device, offer, &mut out)?,
             Event::Glare { user, device, accept } => self.glare(&user, device, accept, rules, &mut out)?,

@@ -106,6 +106,7 @@ impl Call {
     pub(super) fn candidate(
         &mut self,
         user: &UserId,
+        device: Option<DeviceId>,
         to: Option<UserId>,
         (payload, extra): (Payload, Extra),
         rules: &Rules,
@@ -115,6 +116,12 @@ impl Call {
         self.refuse_if_over(from)?;
         let to = self.other(from, to)?;
         self.refuse_if_over(to)?;
+        if let (Some(taking_part), Some(device)) = (&self.legs[from].device, &device)
+            && taking_part != device
+        {
+            // It belongs to a description the other side will never have.
+            return Err(Refusal::AnsweredElsewhere);
+        }
         if self.legs[to].state.is_pending() && from == 0 {
             let leg = &mut self.legs[to];
             let offered = leg.devices.iter().any(|device| device.offered && device.present);
@@ -137,7 +144,7 @@ impl Call {
             self.tell_leg(to, &notice, out);
             Ok(())
         } else {
-            self.hold(to, user.clone(), Held::Candidate(payload, extra), rules)
+            self.hold(to, user.clone(), Held::Candidate(payload, extra, device), rules)
         }
     }
 
@@ -165,7 +172,7 @@ impl Call {
                     self.legs[to].inbox.push_back((from, held));
                     continue;
                 }
-                Held::Candidate(payload, extra) => {
+                Held::Candidate(payload, extra, _) => {
                     Notice::Candidate { call: self.id, from: self.party_of(from), payload, extra }
                 }
                 Held::Description(kind, payload, extra) => {
@@ -289,7 +296,7 @@ impl Call {
             leg.inbox.push_back((caller.clone(), Held::Description(DescriptionKind::Offer, offer, Extra::new())));
         }
         for (payload, extra) in leg.early.drain(..) {
-            leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra)));
+            leg.inbox.push_back((caller.clone(), Held::Candidate(payload, extra, None)));
         }
     }
 

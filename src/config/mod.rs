@@ -111,7 +111,7 @@ pub struct Auth {
     #[serde(with = "value::maybe")]
     pub public_key_file: Option<PathBuf>,
     /// JWKS file or address.
-    #[serde(with = "value::maybe")]
+    #[serde(deserialize_with = "value::maybe::deserialize", serialize_with = "value::hide_password_if_any")]
     pub jwks: Option<String>,
     /// How often the JWKS is read again.
     #[serde(with = "humantime_serde")]

@@ -43,7 +43,7 @@ impl From<String> for Secret {
     }
 }
 
-/// A database address without its password, for logs and for showing the settings.
+/// An address without its password, for logs and for showing the settings.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -103,4 +103,9 @@ pub fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error>
 /// A database address, whose password is not shown.
 pub fn hide_password<S: Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&without_password(url))
+}
+
+/// As [`hide_password`], for an address that may not be set.
+pub fn hide_password_if_any<S: Serializer>(url: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+    hide_password(url.as_deref().unwrap_or_default(), to)
 }

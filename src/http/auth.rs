@@ -163,8 +163,8 @@ fn on_behalf(request: &HttpRequest, identity: Identity) -> Result<Identity, Refu
     }
     let other = other.to_str().unwrap_or_default().trim();
     let user = UserId::parse(other).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    // The service's own name is not theirs.
-    Ok(Identity { user, name: None, ..identity })
+    // As that user, with nothing of the service's own: neither its name nor its view of everybody's calls.
+    Ok(Identity { expires_at: identity.expires_at, ..Identity::plain(user, Role::User) })
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is

@@ -49,6 +49,8 @@ pub(super) struct CallSession {
     router: Addr<CallRouter>,
     outbox: VecDeque<Parcel>,
     writes: u64,
+    /// The highest write that was answered.
+    settled: u64,
     /// Whether the record of the call exists. Until it does, a failed write means there is no call.
     opened: bool,
     first: Option<(Vec<Effect>, Option<ReplyTo>)>,
@@ -107,6 +109,8 @@ pub(super) enum Progress {
     Ended(CallView, Option<UserId>),
     /// The call is over, and these users have a device that is owed a closing message.
     Owing(CallId, Vec<UserId>),
+    /// The call is over and everybody who is there was told; it only waits for devices it owes a word.
+    Lingering(CallId),
     /// The call owes nobody anything any more and asks to be dismissed.
     Gone(CallId),
 }
@@ -145,6 +149,7 @@ impl CallSession {
             router,
             outbox: VecDeque::new(),
             writes: 0,
+            settled: 0,
             opened,
             first: None,
             timer: None,
@@ -206,12 +211,15 @@ impl CallSession {
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
-        if self.call.phase() == Phase::Ended {
-            self.tell_router_of_end();
-        }
+        self.announce_end();
     }
 
-    fn tell_router_of_end(&mut self) {
+    /// Lets the router remember the call as one that ended. Not before its record exists: until then it may
+    /// turn out that there never was such a call, and its retry key must be free again.
+    fn announce_end(&mut self) {
+        if self.call.phase() != Phase::Ended || !self.opened {
+            return;
+        }
         if !self.ending {
             self.ending = true;
             self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
@@ -241,13 +249,21 @@ impl CallSession {
             self.never_was();
             return;
         }
+        // What was settled is not always heard of in the order it was written.
+        self.settled = self.settled.max(number);
+        if !opening && !self.opened && result.is_err() {
+            // That the call was opened, or never was, is heard next; this says neither.
+            return;
+        }
         self.opened = true;
         // A later state that was not written in time is kept by the ledger; the call goes on.
         for parcel in &mut self.outbox {
-            if parcel.write.is_some_and(|write| write <= number) {
+            if parcel.write.is_some_and(|write| write <= self.settled) {
                 parcel.write = None;
             }
         }
+        // First, as emptying the outbox may be the last thing the call does.
+        self.announce_end();
         self.empty_outbox(ctx);
     }
 
@@ -341,6 +357,7 @@ impl CallSession {
         if !self.call.owes_a_closing() {
             self.done();
         } else if self.timer.is_none() {
+            self.router.do_send(Progress::Lingering(self.call.id()));
             self.timer = Some(ctx.run_later(OWED_FOR, |session, _| session.done()));
         }
     }

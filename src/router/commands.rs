@@ -46,7 +46,8 @@ impl CallRouter {
             }
             Command::Candidate { to, payload, extra } => {
                 let other = to.user.clone();
-                let event = |peer: Peer| Event::Candidate { user: peer.user, to: other, payload, extra };
+                let event =
+                    |peer: Peer| Event::Candidate { user: peer.user, device: peer.device, to: other, payload, extra };
                 self.pass_on(peer, &to, reply, Wanted::Relayed, event);
             }
         }
@@ -166,7 +167,7 @@ impl CallRouter {
         let (call, effects) = Call::start(start, now, &self.settings.rules);
         self.reserve(&call, now);
         let session = CallSession::opening(call, effects, reply, self.around.clone(), ctx.address()).start();
-        self.calls.insert(id, Live { session, ended: false, key });
+        self.calls.insert(id, Live { session, lingers: false, key });
         self.publish();
     }
 

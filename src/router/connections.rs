@@ -56,7 +56,8 @@ impl Handler<Connect> for CallRouter {
     fn handle(&mut self, message: Connect, _: &mut Self::Context) -> Self::Result {
         let now = self.now().tick;
         let Connect { user, name, device, session, capabilities, profile, pulse, outlet } = message;
-        if self.draining {
+        // A live call is let end in peace, so whoever is in one may come back to it.
+        if self.closed || (self.draining && self.tracker.engaged(&user).is_none()) {
             return Err(Refusal::Draining);
         }
         let reach = Reach { device: device.clone(), capabilities, profile };

@@ -52,6 +52,30 @@ struct Letters {
     used: Moment,
 }
 
+impl Letters {
+    /// Which letter a full mailbox can do without when `next` comes. A missing candidate costs a path; a missing
+    /// description costs the call, unless a newer one of its kind takes its place.
+    fn spare(&self, next: &Notice) -> Option<usize> {
+        let letters = || self.waiting.iter().map(|(_, letter)| &letter.notice);
+        letters().position(|notice| matches!(notice, Notice::Candidate { .. })).or_else(|| {
+            letters()
+                .enumerate()
+                .position(|(at, older)| letters().skip(at + 1).chain([next]).any(|newer| replaces(newer, older)))
+        })
+    }
+}
+
+/// Whether the one description makes the other obsolete: of the same call, sender and kind.
+fn replaces(newer: &Notice, older: &Notice) -> bool {
+    match (newer, older) {
+        (
+            Notice::Description { about, from, kind, .. },
+            Notice::Description { about: old_about, from: old_from, kind: old_kind, .. },
+        ) => about.call == old_about.call && from.user == old_from.user && kind == old_kind,
+        _ => false,
+    }
+}
+
 impl Mailbox {
     fn new(clock: Clock, limits: MailboxLimits) -> Self {
         let now = clock.now();
@@ -105,10 +129,10 @@ impl Outlet for Mailbox {
         let limit = self.limits.pending;
         let taken = self.locked(|letters, now| {
             if letters.waiting.len() >= limit {
-                // A missing candidate costs a path; a missing description costs the call.
-                let spare = letters.waiting.iter().position(|(_, l)| matches!(l.notice, Notice::Candidate { .. }));
-                match spare {
+                match letters.spare(notice) {
                     Some(spare) => drop(letters.waiting.remove(spare)),
+                    // A call ends once, and a reader who is not told would believe in it for ever.
+                    None if matches!(notice, Notice::Closed { .. }) && letters.waiting.len() < 2 * limit => {}
                     None => return false,
                 }
             }
@@ -196,6 +220,23 @@ mod tests {
         assert!(mailbox.deliver(&ringing()) && mailbox.deliver(&candidate(1)) && mailbox.deliver(&ringing()));
         assert!(!mailbox.deliver(&ringing()), "nothing may be dropped, so it is refused");
         assert_eq!(mailbox.read(None).len(), 2);
+    }
+
+    #[test]
+    fn a_full_mailbox_still_takes_the_end_of_a_call() {
+        let closed = || Notice::Closed {
+            call: CallId::new(1),
+            peer: UserId::parse("1").unwrap().into(),
+            closing: crate::signal::Closing::Ended,
+            reason: None,
+            call_type: crate::signal::CallType::default(),
+            duration_seconds: 0,
+        };
+        let mailbox = mailbox(2);
+        assert!(mailbox.deliver(&ringing()) && mailbox.deliver(&ringing()));
+        assert!(mailbox.deliver(&closed()) && mailbox.deliver(&closed()));
+        assert!(!mailbox.deliver(&closed()), "bounded all the same");
+        assert_eq!(mailbox.read(None).len(), 4);
     }
 
     #[tokio::test]

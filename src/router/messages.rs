@@ -230,7 +230,7 @@ pub struct Measure;
 /// What goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
 pub struct Load {
-    /// Calls that are not over.
+    /// Calls that are not over, or whose end has not been told to everybody who is there.
     pub live_calls: usize,
     /// Users known at the moment.
     pub users: usize,

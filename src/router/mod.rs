@@ -51,7 +51,8 @@ pub type MayInvite = Box<dyn Fn(&UserId) -> Result<(), Duration> + Send>;
 /// A live call, or one that still owes somebody its closing message.
 struct Live {
     session: Addr<CallSession>,
-    ended: bool,
+    /// Over, and everybody told who is there.
+    lingers: bool,
     /// The caller and its retry key.
     key: Option<RetryKey>,
 }
@@ -73,6 +74,8 @@ pub struct CallRouter {
     loaded: Vec<(Call, Vec<(UserId, Timestamp)>)>,
     next_call_id: i64,
     draining: bool,
+    /// Every socket was told to go: none is let in any more.
+    closed: bool,
 }
 
 impl CallRouter {
@@ -96,6 +99,7 @@ impl CallRouter {
             loaded,
             next_call_id: settings.next_call_id,
             draining: false,
+            closed: false,
             settings,
         }
     }
@@ -112,7 +116,7 @@ impl CallRouter {
         match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
             Ok(effects) => {
                 let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
-                self.calls.insert(id, Live { session, ended: false, key: None });
+                self.calls.insert(id, Live { session, lingers: false, key: None });
             }
             Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
         }
@@ -174,7 +178,7 @@ impl CallRouter {
     }
 
     fn live_calls(&self) -> usize {
-        self.calls.values().filter(|live| !live.ended).count()
+        self.calls.values().filter(|live| !live.lingers).count()
     }
 }
 
@@ -202,13 +206,14 @@ impl Handler<Progress> for CallRouter {
             Progress::Released(call, user) => self.tracker.release(&user, call, now),
             Progress::Ended(view, ended_by) => {
                 let call = view.id;
-                let live = self.calls.get_mut(&call);
-                let key = live.and_then(|live| {
-                    live.ended = true;
-                    live.key.take()
-                });
+                let key = self.calls.get_mut(&call).and_then(|live| live.key.take());
                 if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
                     self.keys.remove(&forgotten);
+                }
+            }
+            Progress::Lingering(call) => {
+                if let Some(live) = self.calls.get_mut(&call) {
+                    live.lingers = true;
                 }
             }
             Progress::Owing(call, users) => {
@@ -256,6 +261,7 @@ impl Handler<Measure> for CallRouter {
 impl Handler<CloseAll> for CallRouter {
     type Result = ();
     fn handle(&mut self, _: CloseAll, _: &mut Self::Context) {
+        self.closed = true;
         for outlet in self.around.directory.all_sockets() {
             outlet.evict(Eviction::Draining);
         }

@@ -38,7 +38,14 @@ impl WsSession {
         let in_flight = InFlight::new(&self.in_flight);
         let reply = ReplyTo::new(move |answer| {
             let late = |refusal: &Refusal| {
-                closing && matches!(refusal, Refusal::CallEnded(_) | Refusal::NotFound(_) | Refusal::OutOfTurn(_))
+                closing
+                    && matches!(
+                        refusal,
+                        Refusal::CallEnded(_)
+                            | Refusal::NotFound(_)
+                            | Refusal::OutOfTurn(_)
+                            | Refusal::AnsweredElsewhere
+                    )
             };
             if let Err(refusal) = answer
                 && !late(&refusal)

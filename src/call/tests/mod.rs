@@ -101,7 +101,7 @@ fn answer(who: &str, to: &str, text: &str) -> Event {
 
 fn candidate(who: &str, to: &str, text: &str) -> Event {
     let to = (!to.is_empty()).then(|| user(to));
-    Event::Candidate { user: user(who), to, payload: payload(text), extra: Extra::new() }
+    Event::Candidate { user: user(who), device: None, to, payload: payload(text), extra: Extra::new() }
 }
 
 fn redial(who: &str, offer: &str) -> Event {

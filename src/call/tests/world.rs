@@ -170,7 +170,7 @@ impl World {
             Step::Candidate { by, to } => {
                 let (payload, extra) = (payload(&self.sent.to_string()), Extra::new());
                 let to = Some(owner(to));
-                self.command(by, |user| Event::Candidate { user, to, payload, extra });
+                self.command(by, |user| Event::Candidate { user, device: None, to, payload, extra });
             }
             Step::BringIn { by, whom } => self.bring_in(by, &owner(whom)),
             Step::Drop { device } => self.disconnect(device),

@@ -12,6 +12,8 @@ use super::Kind;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What the service is told instead of the database's own address.
+    detour: Option<String>,
 }
 
 struct Inner {
@@ -46,12 +48,22 @@ impl Store {
                 (format!("{base}/{name}"), Some((server, name)))
             }
         };
-        Some(Self { inner: Arc::new(Inner { url, postgres, folder }) })
+        Some(Self { inner: Arc::new(Inner { url, postgres, folder }), detour: None })
     }
 
     /// What the service is told to use.
     pub fn url(&self) -> &str {
+        self.detour.as_deref().unwrap_or(&self.inner.url)
+    }
+
+    /// The database's own address.
+    pub fn own_url(&self) -> &str {
         &self.inner.url
+    }
+
+    /// The same database, which the service reaches by another address.
+    pub fn by_way_of(&self, url: String) -> Self {
+        Self { inner: Arc::clone(&self.inner), detour: Some(url) }
     }
 
     /// Where the story's files go.
@@ -61,7 +73,7 @@ impl Store {
 
     /// Opens the database beside the service.
     pub async fn open(&self) -> Db {
-        Db(connect(self.url()).await)
+        Db(connect(self.own_url()).await)
     }
 
     /// Removes the database; whoever is still connected is thrown out.
@@ -87,6 +99,11 @@ async fn connect(url: &str) -> DatabaseConnection {
 pub struct Db(DatabaseConnection);
 
 impl Db {
+    /// Runs a statement.
+    pub async fn execute(&self, sql: &str) {
+        self.0.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
     /// The columns of a table or view as text, NULL as an empty text: databases differ in types, and
     /// stories care for values. `rest` is what follows the name, for example `WHERE id = 7`.
     pub async fn rows(&self, columns: &[&str], from: &str, rest: &str) -> Vec<Vec<String>> {

@@ -2,13 +2,16 @@
 //! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
 
 pub mod db;
+pub mod outage;
+pub mod phone;
 pub mod rest;
 pub mod service;
 pub mod socket;
 
 pub use db::Store;
+pub use outage::Outage;
 pub use rest::Rest;
-pub use service::Service;
+pub use service::{Service, run};
 pub use socket::Socket;
 
 use std::panic::AssertUnwindSafe;
@@ -44,6 +47,20 @@ macro_rules! on_both {
                 #[tokio::test]
                 async fn $story() {
                     $crate::harness::tell($crate::harness::Kind::Postgres, super::$story).await;
+                }
+            )+
+        }
+    };
+}
+
+/// As `on_both!`, on SQLite only: for stories in which the database plays no part.
+macro_rules! on_sqlite {
+    ($($story:ident),+ $(,)?) => {
+        mod only_on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    $crate::harness::tell($crate::harness::Kind::Sqlite, super::$story).await;
                 }
             )+
         }

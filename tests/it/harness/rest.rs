@@ -24,6 +24,8 @@ pub struct Rest {
 pub struct Answer {
     pub status: u16,
     pub body: Value,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
     what: String,
 }
 
@@ -87,9 +89,10 @@ impl Rest {
         let what = format!("{} {} (user {})", request.method(), request.url().path(), self.user);
         let answer = self.client.execute(request).await?;
         let status = answer.status().as_u16();
+        let retry_after = answer.headers().get("Retry-After").and_then(|value| value.to_str().ok()?.parse().ok());
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Answer { status, body, what })
+        Ok(Answer { status, body, retry_after, what })
     }
 
     pub async fn get(&self, path: &str) -> Answer {

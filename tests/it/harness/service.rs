@@ -30,8 +30,10 @@ impl Service {
 
     /// Starts with settings: `("CALL__RING_TIMEOUT", "1s")` is `SWITCHBOARD__CALL__RING_TIMEOUT`.
     pub async fn with(store: &Store, settings: &[(&str, &str)]) -> Self {
-        let env: Vec<_> =
-            settings.iter().map(|(key, value)| (format!("SWITCHBOARD__{key}"), (*value).to_owned())).collect();
+        Self::launch(store, Self::named(settings).collect()).await
+    }
+
+    async fn launch(store: &Store, env: Vec<(String, String)>) -> Self {
         let (child, address) =
             spawn(store, &env, "127.0.0.1:0").await.unwrap_or_else(|why| panic!("{why}\n{}", logs(store)));
         // No certificates and no proxy: these stories never leave the machine.
@@ -39,6 +41,15 @@ impl Service {
         let service = Self { child, address, store: store.clone(), env, client };
         service.until_ready().await;
         service
+    }
+
+    /// As [`Service::with`], and it logs everything down to debug.
+    pub async fn verbose(store: &Store, settings: &[(&str, &str)]) -> Self {
+        Self::launch(store, Self::named(settings).chain([("RUST_LOG".to_owned(), "debug".to_owned())]).collect()).await
+    }
+
+    fn named(settings: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        settings.iter().map(|(key, value)| (format!("SWITCHBOARD__{key}"), (*value).to_owned()))
     }
 
     /// `127.0.0.1:PORT`.
@@ -66,6 +77,19 @@ impl Service {
         Socket::dial(self, user).device(device).open().await
     }
 
+    /// A token as an operator makes it: `switchboard token` with the settings of this service.
+    pub async fn token(&self, args: &[&str]) -> String {
+        let mut line = vec!["token"];
+        line.extend(args);
+        let env: Vec<_> = self.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        run(&self.store, &env, &line).await.ok()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.store.file("stderr.log")).expect("the log")
+    }
+
     /// `kill -9`: no goodbye, no flush.
     pub async fn kill9(&mut self) {
         self.child.start_kill().expect("kill -9");
@@ -74,9 +98,19 @@ impl Service {
 
     /// SIGTERM: please finish.
     pub async fn terminate(&self) {
-        let pid = self.child.id().expect("the service runs").to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
-        assert!(status.success(), "kill -TERM {pid}: {status}");
+        self.signal("-TERM").await;
+    }
+
+    /// Any signal: `-STOP`, `-CONT`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().await.expect("kill");
+        assert!(status.success(), "kill {signal} {pid}: {status}");
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the service runs")
     }
 
     /// Waits until it exits by itself.
@@ -121,6 +155,49 @@ impl Drop for Service {
             println!("{}", logs(&self.store));
         }
     }
+}
+
+/// What a command of the binary came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// What it printed, of a success.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout.trim_end().to_owned()
+    }
+
+    /// What it complained of, of a failure: exit code 1 and nothing on the standard output.
+    #[track_caller]
+    pub fn failed(self) -> String {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        self.stderr
+    }
+}
+
+/// Runs a command of the binary to its end, on the story's database unless `env` or `args` say otherwise.
+/// `env` is complete: `SWITCHBOARD__AUTH__MODE`, not `AUTH__MODE`.
+pub async fn run(store: &Store, env: &[(&str, &str)], args: &[&str]) -> Ran {
+    let command = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(args)
+        .env_remove("REDIS_URL")
+        .env("DATABASE_URL", store.url())
+        .env("RUST_LOG", "warn")
+        .envs(env.iter().copied())
+        .current_dir(store.file(""))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, command).await;
+    let output = output.unwrap_or_else(|_| panic!("{args:?} did not end")).expect("the binary");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 fn logs(store: &Store) -> String {

@@ -35,7 +35,7 @@ impl Dial {
         self
     }
 
-    /// As somebody, without a token.
+    /// As that user, where the path names nobody; believed in dev mode.
     pub fn user(mut self, user: &str) -> Self {
         self.query.push(("user_id", user.to_owned()));
         self
@@ -50,6 +50,12 @@ impl Dial {
     /// With a subprotocol, for example `switchboard, bearer.<token>`.
     pub fn subprotocol(mut self, value: &str) -> Self {
         self.headers.push(("Sec-WebSocket-Protocol", value.to_owned()));
+        self
+    }
+
+    /// With a header, for example `Cookie`.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
         self
     }
 
@@ -72,8 +78,17 @@ impl Dial {
         let stream = TcpStream::connect(address).await.map_err(|_| 0_u16)?;
         stream.set_nodelay(true).expect("TCP_NODELAY");
         match client_async(request, stream).await {
-            Ok((socket, _)) => {
-                Ok(Socket { socket, kept: Vec::new(), heard: BTreeSet::new(), closed: None, who: self.who })
+            Ok((socket, answer)) => {
+                let selected = answer.headers().get("Sec-WebSocket-Protocol");
+                Ok(Socket {
+                    socket,
+                    selected: selected.map(|value| value.to_str().expect("text").to_owned()),
+                    kept: Vec::new(),
+                    heard: BTreeSet::new(),
+                    closed: None,
+                    reason: String::new(),
+                    who: self.who,
+                })
             }
             Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(_) => Err(0),
@@ -94,27 +109,39 @@ impl Dial {
 /// An open socket.
 pub struct Socket {
     socket: WebSocketStream<TcpStream>,
+    selected: Option<String>,
     kept: Vec<Value>,
     heard: BTreeSet<i64>,
     closed: Option<u16>,
+    reason: String,
     who: String,
 }
 
 impl Socket {
     /// Begins to open the socket of a user: `/ws/{user}`.
     pub fn dial(service: &Service, user: &str) -> Dial {
+        Self::dial_path(service, &format!("/ws/{user}"), user)
+    }
+
+    /// Begins to open a socket of another kind for a user.
+    pub fn dial_path(service: &Service, path: &str, user: &str) -> Dial {
         Dial {
             address: service.address().to_owned(),
-            path: format!("/ws/{user}"),
+            path: path.to_owned(),
             query: Vec::new(),
             headers: Vec::new(),
             who: format!("user {user}"),
         }
     }
 
-    /// Begins to open a socket whose path names no user: `/ws/notifications/`, `/ws/chat/12/`.
-    pub fn dial_at(service: &Service, path: &str, user: &str) -> Dial {
-        Dial { path: path.to_owned(), who: format!("user {user} on {path}"), ..Self::dial(service, user) }
+    /// The subprotocol the service selected.
+    pub fn selected(&self) -> Option<&str> {
+        self.selected.as_deref()
+    }
+
+    /// What the service said when it closed the socket.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Sends a message.
@@ -284,6 +311,7 @@ impl Socket {
                 true
             }
             Message::Close(frame) => {
+                self.reason = frame.as_ref().map(|frame| frame.reason.to_string()).unwrap_or_default();
                 self.closed = Some(frame.map_or(1005, |frame| u16::from(frame.code)));
                 false
             }

@@ -43,13 +43,13 @@ const BOTH: [&str; 2] = ["voice", "video"];
 
 /// The socket every page has.
 async fn notifications(service: &Service, user: &str) -> Socket {
-    acknowledged(Socket::dial_at(service, "/ws/notifications/", user).user(user).open().await).await
+    acknowledged(Socket::dial_path(service, "/ws/notifications/", user).user(user).open().await).await
 }
 
 /// The socket of a chat page.
 async fn chat(service: &Service, user: &str, conversation: &str) -> Socket {
     let path = format!("/ws/chat/{conversation}/");
-    acknowledged(Socket::dial_at(service, &path, user).user(user).open().await).await
+    acknowledged(Socket::dial_path(service, &path, user).user(user).open().await).await
 }
 
 async fn acknowledged(mut socket: Socket) -> Socket {
@@ -164,7 +164,7 @@ async fn the_receiver_is_elsewhere_on_the_site(store: Store) {
     let service = Service::start(&store).await;
     let mut anna = [notifications(&service, "1").await, chat(&service, "1", "12").await];
     // Without the slash it is the same socket. It answers from there, too.
-    let ben = Socket::dial_at(&service, "/ws/notifications", "2").user("2").open().await;
+    let ben = Socket::dial_path(&service, "/ws/notifications", "2").user("2").open().await;
     let mut ben = [acknowledged(ben).await];
     for call_type in BOTH {
         a_call(&service, &mut anna, &mut ben, call_type).await;
@@ -342,7 +342,7 @@ async fn a_conversation_lets_in_only_whom_the_token_names(store: Store) {
     };
     let member = mint(json!({ "user": 1, "name": "Ada Lovelace", "conversations": [12] })).await;
     let silent = mint(json!({ "user": 2, "name": "Ben" })).await;
-    let open = |path: &'static str, token: &str| Socket::dial_at(&service, path, "?").token(token).try_open();
+    let open = |path: &'static str, token: &str| Socket::dial_path(&service, path, "?").token(token).try_open();
     let refused = async |path: &'static str, token: &str| {
         open(path, token).await.expect("refused after the upgrade").expect_close(4403).await;
     };
@@ -353,9 +353,9 @@ async fn a_conversation_lets_in_only_whom_the_token_names(store: Store) {
     let mut ben = open("/ws/notifications/", &silent).await.expect("open");
     ben.expect("connection.ack").await;
     // Nobody, and somebody without saying who.
-    Socket::dial_at(&service, "/ws/notifications/", "?").try_open().await.expect("open").expect_close(4401).await;
-    Socket::dial_at(&service, "/ws/chat/12/", "1").user("1").try_open().await.expect("open").expect_close(4403).await;
-    assert_eq!(Socket::dial_at(&service, "/ws/chat/a%20b/", "1").user("1").try_open().await.err(), Some(404));
+    Socket::dial_path(&service, "/ws/notifications/", "?").try_open().await.expect("open").expect_close(4401).await;
+    Socket::dial_path(&service, "/ws/chat/12/", "1").user("1").try_open().await.expect("open").expect_close(4403).await;
+    assert_eq!(Socket::dial_path(&service, "/ws/chat/a%20b/", "1").user("1").try_open().await.err(), Some(404));
 
     // The name is the token's.
     let rest = service.rest("1").bearer(&member);
@@ -376,7 +376,7 @@ async fn two_tabs_with_ids_of_their_own_are_two_devices(store: Store) {
     let service = Service::start(&store).await;
     let mut anna = [notifications(&service, "1").await, chat(&service, "1", "12").await];
     let tab = async |name: &str| {
-        let dial = Socket::dial_at(&service, "/ws/notifications/", "2").user("2").device(name);
+        let dial = Socket::dial_path(&service, "/ws/notifications/", "2").user("2").device(name);
         acknowledged(dial.open().await).await
     };
     let (mut one, mut two) = (tab("one").await, tab("two").await);

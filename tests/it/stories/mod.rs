@@ -1,14 +1,24 @@
 //! What users live through, told from outside. A story's name is a sentence; each runs on SQLite and
 //! on PostgreSQL, and waits for what should happen instead of sleeping.
 
+mod auth;
 mod bad_input;
 mod cancel_answer_decline;
 mod channels;
 mod crash;
 mod cross;
 mod devices;
+mod drain;
 mod glare;
+mod limits;
+mod outages;
+mod pairs;
 mod polling;
+mod polling_limits;
+mod races;
 mod reconnect;
 mod records;
 mod restart;
+mod spoofing;
+mod stalls;
+mod startup;

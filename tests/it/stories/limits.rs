@@ -1,0 +1,165 @@
+//! Every limit, met from outside: what is refused, how, and that what is within it goes on.
+
+use serde_json::json;
+
+use crate::harness::rest::call_id;
+use crate::harness::{PATIENCE, Service, Socket, Store, eventually};
+
+on_sqlite!(
+    calls_per_minute_are_counted_over_rest_and_socket_together,
+    a_flooding_socket_is_closed_and_told_when_to_return,
+    the_eleventh_device_is_one_too_many,
+    a_message_may_be_as_big_as_the_limit_and_no_bigger,
+    requests_of_a_user_are_counted_by_user,
+    beyond_the_ceiling_sockets_are_refused_and_requests_are_not,
+    an_address_has_a_ceiling_of_its_own,
+    a_socket_refused_for_its_token_gives_its_place_back,
+);
+
+async fn calls_per_minute_are_counted_over_rest_and_socket_together(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__INITIATES_PER_MINUTE", "4")]).await;
+    let mut anna = service.socket("1").await;
+    let rest = service.rest("1");
+    for _ in 0..2 {
+        assert_eq!(rest.initiate("2").await.0, "offline");
+        anna.invite("2").await;
+        anna.expect("call_declined").await;
+    }
+    let refused = rest.post("/api/call/initiate", json!({ "callee_id": 2, "call_type": "voice" })).await;
+    // One comes back every 15 s.
+    assert!(refused.retry_after.is_some_and(|seconds| (1..=15).contains(&seconds)), "{refused:?}");
+    assert_eq!(refused.refused(429)["code"], "rate_limited");
+    anna.invite("2").await;
+    let error = anna.expect("error").await;
+    assert_eq!(error["code"], "rate_limited", "{error}");
+    assert!(error["retry_after_ms"].as_u64().is_some_and(|ms| (1..=15_000).contains(&ms)), "{error}");
+    // Nobody was called, nobody else is held up, and the socket lives.
+    assert_eq!(store.open().await.count("call_logs", "").await, 4);
+    assert_eq!(service.rest("3").initiate("2").await.0, "offline");
+    anna.quiet().await;
+    // Being called and answering are not calls one makes.
+    let mut ben = service.socket("2").await;
+    ben.invite("1").await;
+    call_id(&anna.expect("call_invitation").await);
+    anna.answer("2").await;
+    ben.expect("call_answer").await;
+}
+
+async fn a_flooding_socket_is_closed_and_told_when_to_return(store: Store) {
+    let settings = [("LIMITS__MESSAGES_PER_SECOND", "1"), ("LIMITS__MESSAGE_BURST", "5")];
+    let service = Service::with(&store, &settings).await;
+    let mut calm = service.socket("2").await;
+    let mut flood = service.socket("1").await;
+    // The ping of the opening was one message already.
+    for _ in 0..20 {
+        flood.try_send(json!({ "type": "ping" })).await;
+    }
+    flood.expect_close(4429).await;
+    let (_, wait) = flood.reason().split_once("retry_after_ms=").expect("the reason says when to return");
+    assert!((1..=1000).contains(&wait.parse::<u64>().expect("milliseconds")), "{wait}");
+    calm.quiet().await;
+}
+
+async fn the_eleventh_device_is_one_too_many(store: Store) {
+    let service = Service::start(&store).await;
+    let mut devices = Vec::new();
+    for n in 0..10 {
+        devices.push(service.device("1", &format!("device{n}")).await);
+    }
+    let eleventh = Socket::dial(&service, "1").device("device10").try_open().await;
+    eleventh.expect("refused after the upgrade").expect_close(4409).await;
+    // The ten are all still there and all ring; one that returns takes its own place.
+    devices.push(service.device("1", "device0").await);
+    devices.remove(0).expect_close(4409).await;
+    let mut ben = service.socket("2").await;
+    ben.invite("1").await;
+    for device in &mut devices {
+        device.expect("call_invitation").await;
+    }
+    ben.cancel("1").await;
+    for device in &mut devices {
+        device.expect("call_cancelled").await;
+    }
+    // And the place of one that goes is free.
+    devices.pop().expect("a device").close().await;
+    eventually("a device's place is free again", async || {
+        let mut socket = Socket::dial(&service, "1").device("device10").try_open().await.ok()?;
+        socket.try_round_trip().await.then_some(())
+    })
+    .await;
+}
+
+async fn a_message_may_be_as_big_as_the_limit_and_no_bigger(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__MAX_MESSAGE_BYTES", "1000")]).await;
+    let sized = |bytes: usize| {
+        let empty = json!({ "type": "ping", "padding": "" }).to_string().len();
+        json!({ "type": "ping", "padding": "x".repeat(bytes - empty) })
+    };
+    let mut socket = service.socket("1").await;
+    socket.send(sized(1000)).await;
+    socket.expect("pong").await;
+    socket.send(sized(1001)).await;
+    socket.expect_close(1009).await;
+}
+
+async fn requests_of_a_user_are_counted_by_user(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__REST_PER_SECOND", "1"), ("LIMITS__REST_BURST", "5")]).await;
+    let rest = service.rest("1");
+    let mut refused = Vec::new();
+    // Twenty at once take far less than the fifteen seconds in which they would all be allowed.
+    for answer in futures_util::future::join_all((0..20).map(|_| rest.get("/api/call/missed"))).await {
+        if answer.status != 200 {
+            assert!(answer.retry_after.is_some_and(|seconds| seconds >= 1), "{answer:?}");
+            refused.push(answer.refused(429)["code"].clone());
+        }
+    }
+    assert!(!refused.is_empty() && refused.len() <= 15, "{} of 20 refused", refused.len());
+    assert!(refused.iter().all(|code| code == "rate_limited"), "{refused:?}");
+    service.rest("2").get("/api/call/missed").await.ok();
+    // What a load balancer asks is nobody's request.
+    for _ in 0..20 {
+        service.rest("1").get("/healthz").await.ok();
+    }
+}
+
+async fn beyond_the_ceiling_sockets_are_refused_and_requests_are_not(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__MAX_CONNECTIONS", "2")]).await;
+    let first = service.socket("1").await;
+    let mut second = service.socket("2").await;
+    // All of this at once, not when some idle connection has timed out.
+    let refused = async {
+        for _ in 0..10 {
+            assert_eq!(Socket::dial(&service, "3").try_open().await.err(), Some(503));
+        }
+    };
+    tokio::time::timeout(PATIENCE / 3, refused).await.expect("a refusal comes at once");
+    // Whoever is in a call can still be served, and a load balancer is told that we live.
+    let others = futures_util::future::join_all((0..10).map(|_| async { service.rest("2").get("/healthz").await }));
+    let others = tokio::time::timeout(PATIENCE / 3, others).await.expect("requests are answered at once");
+    assert!(others.iter().all(|answer| answer.status == 200));
+    second.quiet().await;
+    first.close().await;
+    eventually("a place is free again", async || Socket::dial(&service, "3").try_open().await.ok()).await;
+}
+
+async fn an_address_has_a_ceiling_of_its_own(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__SOCKETS_PER_ADDRESS", "3")]).await;
+    let mut open = Vec::new();
+    for user in ["1", "2", "3"] {
+        open.push(service.socket(user).await);
+    }
+    assert_eq!(Socket::dial(&service, "4").try_open().await.err(), Some(503));
+    open.remove(0).vanish();
+    eventually("a place is free again", async || Socket::dial(&service, "4").try_open().await.ok()).await;
+}
+
+async fn a_socket_refused_for_its_token_gives_its_place_back(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__SOCKETS_PER_ADDRESS", "2"), ("LIMITS__FAILED_AUTH", "100")]).await;
+    for _ in 0..10 {
+        let refused = eventually("there is a place", async || {
+            Socket::dial(&service, "1").token("not.a.token").try_open().await.ok()
+        });
+        refused.await.expect_close(4401).await;
+    }
+    eventually("there is a place", async || Socket::dial(&service, "1").try_open().await.ok()).await.quiet().await;
+}

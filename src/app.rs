@@ -15,6 +15,7 @@ use crate::call::Rules;
 use crate::clock::Clock;
 use crate::config::{self, AuthMode, Settings};
 use crate::dialect::Caps;
+use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::dialect::profiles::profiles;
 use crate::dialect::users::Users;
@@ -27,8 +28,9 @@ use crate::presence::Patience;
 use crate::recovery;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
-use crate::sockets::{StoredFacts, TokenAdmission};
+use crate::sockets::{Members, StoredFacts, TokenAdmission};
 use crate::store::{Store, Writer, queries};
+use crate::ws::channels::ChannelsEdge;
 use crate::ws::{self, Sessions, SocketEdge};
 
 /// How often a draining service looks whether it is idle.
@@ -121,6 +123,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         visibility,
         ice,
         polling: Polling::new(caps(settings)),
+        channels: Channels::new(caps(settings)),
     });
     let admission = TokenAdmission::new(
         authenticator.clone(),
@@ -128,7 +131,9 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         router.clone(),
         Arc::clone(&edge.visibility),
     );
+    let members = Arc::new(Members::new(admission.clone(), settings.conversations_are_open()));
     let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
+    let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
     let gate = web::Data::new(Gate::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
@@ -137,6 +142,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         App::new()
             .app_data(edge.clone())
             .app_data(sockets.clone())
+            .app_data(channels.clone())
             .app_data(authenticator.clone())
             .app_data(gate.clone())
             .app_data(rest_limits.clone())
@@ -145,6 +151,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .wrap(from_fn(guard))
             .wrap(access::access_log())
             .configure(refusal::extractors)
+            .configure(ws::channels::routes)
             .configure(ws::routes)
             .configure(routes(&rest))
             .default_service(web::to(refusal::no_such_path))
@@ -298,6 +305,7 @@ fn socket_edge(
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
             overview: router.clone().recipient(),
+            chat: None,
         }),
         clock,
         limits: ws::Limits {

@@ -16,6 +16,9 @@ pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// The longest user, device or conversation name accepted, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
+/// What names the devices of the channels dialect.
+const CHANNELS: &str = "channels";
+
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -, or a non-negative integer up to 2^53-1")]
@@ -125,12 +128,27 @@ impl DeviceId {
         Self { name: "http".into(), generated: false }
     }
 
-    /// A device id as its client chose it. `http` is taken.
+    /// The device that stands for a user's page of the channels dialect, with all its sockets. One whose
+    /// page chose an id is told from those that chose none.
+    pub fn channels(chosen: Option<&Self>) -> Self {
+        match chosen {
+            None => Self { name: CHANNELS.into(), generated: false },
+            Some(chosen) => Self { name: format!("{CHANNELS}:{chosen}").into(), generated: false },
+        }
+    }
+
+    /// Whether it is one of those.
+    pub fn is_channels(&self) -> bool {
+        self.name.strip_prefix(CHANNELS).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
+    /// A device id as its client chose it. `http`, `channels` and what starts with `channels:` are taken.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        if is_name(text) && text != "http" {
-            Ok(Self { name: text.into(), generated: false })
+        let chosen = Self { name: text.into(), generated: false };
+        if is_name(text) && text != "http" && !chosen.is_channels() {
+            Ok(chosen)
         } else {
-            Err(InvalidId { what: "a device id (and \"http\" is taken)" })
+            Err(InvalidId { what: "a device id (and \"http\" and \"channels\" are taken)" })
         }
     }
 
@@ -237,6 +255,9 @@ mod tests {
         for bad in [json!(0), json!(-3), json!("x"), json!(9007199254740992u64)] {
             assert!(CallId::from_json(&bad).is_err(), "{bad}");
         }
-        assert!(DeviceId::parse("http").is_err());
+        for taken in ["http", "channels", "channels:tab"] {
+            assert!(DeviceId::parse(taken).is_err(), "{taken}");
+        }
+        assert!(!DeviceId::parse("channels2").unwrap().is_channels());
     }
 }

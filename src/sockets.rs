@@ -17,9 +17,11 @@ use crate::ids::UserId;
 use crate::router::{CallRouter, Directory, Visibility, learn};
 use crate::signal::{Profile, Refusal};
 use crate::store::{Store, queries};
+use crate::ws::channels::{ChannelsAdmission, Place};
 use crate::ws::{Admission, Admitted, Denied, Door, Facts, Freshness};
 
 /// Judges by the tokens of `auth` and the origins of `http::gate`.
+#[derive(Clone)]
 pub struct TokenAdmission {
     authenticator: Data<Authenticator>,
     directory: Arc<Directory>,
@@ -60,22 +62,11 @@ impl Admission for TokenAdmission {
                 Door::User(user) => PathOwner::User(user),
                 Door::Profile(Profile { kind, id }) => PathOwner::Profile { kind, id },
             };
-            match authenticate_socket(req, owner).await {
-                Ok(identity) => {
-                    // Before the socket itself is announced, so that it can be called by them at once.
-                    learn(&self.directory, &self.router, &identity.user, &identity.profiles);
-                    let user = self.user(&identity, door);
-                    let Identity { name, expires_at, conversations, role, .. } = identity;
-                    Ok(Admitted { user, name, expires_at, conversations, sees_all: role != Role::User })
-                }
-                Err(denied) => {
-                    tokio::time::sleep(denied.delay).await;
-                    Err(match denied.why {
-                        Denial::NoToken | Denial::Expired | Denial::Bad => Denied::Unauthorized,
-                        Denial::NotYours => Denied::Forbidden,
-                    })
-                }
-            }
+            let identity = identify(req, owner).await?;
+            // Before the socket itself is announced, so that it can be called by them at once.
+            learn(&self.directory, &self.router, &identity.user, &identity.profiles);
+            let user = self.user(&identity, door);
+            Ok(admitted(identity, user))
         })
     }
 
@@ -121,5 +112,75 @@ impl Facts for StoredFacts {
     fn last_seen(&self, users: Vec<UserId>) -> LocalBoxFuture<'static, HashMap<UserId, Timestamp>> {
         let store = self.store.clone();
         Box::pin(async move { queries::last_seen(&store, &users).await.unwrap_or_default() })
+    }
+}
+
+/// Who asks for a socket; said late to whom has failed too often.
+async fn identify(req: &HttpRequest, owner: PathOwner<'_>) -> Result<Identity, Denied> {
+    match authenticate_socket(req, owner).await {
+        Ok(identity) => Ok(identity),
+        Err(denied) => {
+            tokio::time::sleep(denied.delay).await;
+            Err(match denied.why {
+                Denial::NoToken | Denial::Expired | Denial::Bad => Denied::Unauthorized,
+                Denial::NotYours => Denied::Forbidden,
+            })
+        }
+    }
+}
+
+/// What a socket is told of who opens it.
+fn admitted(Identity { name, expires_at, conversations, role, .. }: Identity, user: UserId) -> Admitted {
+    Admitted { user, name, expires_at, conversations, sees_all: role != Role::User }
+}
+
+/// Judges who may join a conversation, for sockets whose path names no user.
+pub struct Members {
+    tokens: TokenAdmission,
+    /// Whether any authenticated user may join any conversation.
+    open: bool,
+}
+
+impl Members {
+    /// Judges by the same tokens.
+    pub fn new(tokens: TokenAdmission, open: bool) -> Self {
+        Self { tokens, open }
+    }
+}
+
+fn may_be_at(identity: &Identity, place: &Place, open: bool) -> bool {
+    match place {
+        Place::Notifications => true,
+        Place::Chat(conversation) => identity.may_join(conversation.as_str(), open),
+    }
+}
+
+impl ChannelsAdmission for Members {
+    fn admit<'a>(&'a self, req: &'a HttpRequest, place: &'a Place) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
+        Box::pin(async move {
+            let identity = identify(req, PathOwner::Token).await?;
+            if !may_be_at(&identity, place, self.open) {
+                return Err(Denied::Forbidden);
+            }
+            let TokenAdmission { directory, router, visibility, .. } = &self.tokens;
+            learn(directory, router, &identity.user, &identity.profiles);
+            visibility.learn(&identity.user, identity.conversations.as_deref());
+            let user = identity.user.clone();
+            Ok(admitted(identity, user))
+        })
+    }
+
+    fn refresh(&self, user: UserId, place: Place, token: String) -> Freshness {
+        let (authenticator, open) = (self.tokens.authenticator.clone(), self.open);
+        Box::pin(async move {
+            let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
+            if !identity.may_act_for(&user) {
+                return Err(Refusal::Forbidden("that token is somebody else's".to_owned()));
+            }
+            if !may_be_at(&identity, &place, open) {
+                return Err(Refusal::Forbidden("that token is not for this conversation".to_owned()));
+            }
+            Ok(identity.expires_at)
+        })
     }
 }

@@ -245,6 +245,7 @@ impl Call {
         let group = self.group;
         let offer = self.offer_for(leg);
         let remaining = self.legs[leg].ring_until.saturating_sub(self.latest);
+        let rings_until = self.wall(self.legs[leg].ring_until);
         let Some(known) = self.legs[leg].find(device) else { return };
         if !known.present || (known.capabilities.offer_in_invitation && offer.is_none() && !group) {
             return;
@@ -268,6 +269,8 @@ impl Call {
         let incoming = Incoming {
             about: self.about_for(leg),
             offer: offer.clone().filter(|_| in_invitation),
+            started_at: self.started_at,
+            rings_until,
             expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             participants: if group {
                 // Its caller, invited back, stands first in the call but came in when it rang.

@@ -58,6 +58,7 @@ impl Call {
             reason: self.reason,
             call_type: self.call_type,
             conversation: self.conversation.clone(),
+            started_at: self.started_at,
             duration_seconds: self.duration_seconds(),
         }
     }

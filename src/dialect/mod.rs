@@ -3,6 +3,7 @@
 //! A dialect knows names and fields. It knows no socket, no clock and no call: whether a command is
 //! allowed is decided in the core. To add one, write its file and its line in [`DIALECTS`].
 
+pub mod channels;
 pub mod extensions;
 pub mod fields;
 pub mod polling;
@@ -63,6 +64,8 @@ pub enum Inbound {
     },
     /// About how others stand.
     Presence(AboutPresence),
+    /// Something for the others in the socket's conversation.
+    Chat(channels::Chat),
 }
 
 /// What a client asks about how others stand.
@@ -130,6 +133,7 @@ pub type Entry = (&'static str, fn(Caps) -> std::sync::Arc<dyn Dialect>);
 pub const DIALECTS: &[Entry] = &[
     ("users", |caps| std::sync::Arc::new(users::Users::new(caps))),
     ("profiles", |caps| std::sync::Arc::new(profiles::profiles(caps))),
+    ("channels", |caps| std::sync::Arc::new(channels::Channels::new(caps))),
 ];
 
 /// `{"type":"error","code","message","reason"?,"retry_after_ms"?,"ref"?}`.
@@ -152,7 +156,10 @@ pub fn error_frame(refusal: &Refusal, reference: Option<&Payload>) -> String {
 fn is_servers_own(name: &str) -> bool {
     name.starts_with("from_")
         || name.starts_with("caller_")
-        || matches!(name, "from" | "caller" | "sender" | "sender_id" | "seq" | "ref" | "expires_in_ms" | "type")
+        || matches!(
+            name,
+            "from" | "caller" | "sender" | "sender_id" | "sender_username" | "seq" | "ref" | "expires_in_ms" | "type"
+        )
 }
 
 /// Reads and removes `ref`: a number or a short string.

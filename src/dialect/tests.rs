@@ -1,6 +1,8 @@
 //! Golden frames: the files of `tests/frames`, the code and `docs/PROTOCOL.md` say the same. And what must
 //! hold for any input.
 
+mod channels;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,6 +110,10 @@ fn inbound_reads_as(inbound: &Inbound) -> Value {
         Inbound::Presence(AboutPresence::Watch(users)) => json!({"command": "watch", "users": users}),
         Inbound::Presence(AboutPresence::Unwatch(users)) => json!({"command": "unwatch", "users": users}),
         Inbound::Presence(AboutPresence::Glance(users)) => json!({"command": "glance", "users": users}),
+        Inbound::Chat(chat) => {
+            let names: Vec<&String> = chat.fields.iter().map(|(name, _)| name).collect();
+            json!({"command": "chat", "kind": chat.kind.as_str(), "extra": names})
+        }
     }
 }
 
@@ -136,6 +142,8 @@ fn incoming(call_type: CallType, conversation: bool, offer: bool, extra: Extra) 
             conversation: conversation.then(|| ConversationId::parse("12").unwrap()),
         },
         offer: offer.then(|| sdp("offer")),
+        started_at: chrono::DateTime::UNIX_EPOCH,
+        rings_until: chrono::DateTime::UNIX_EPOCH,
         expires_in_ms: 30_000,
         participants: Vec::new(),
         extra,
@@ -204,6 +212,7 @@ fn view(phase: Phase, reason: Option<Reason>, call_type: CallType) -> CallView {
         reason,
         call_type,
         conversation: ConversationId::parse("12").ok(),
+        started_at: chrono::DateTime::UNIX_EPOCH,
         duration_seconds: 0,
     }
 }
@@ -353,6 +362,7 @@ fn golden_messages_of_pollers_are_what_the_code_reads_and_writes() {
         reason,
         call_type: CallType::Voice,
         conversation: None,
+        started_at: chrono::DateTime::UNIX_EPOCH,
         duration_seconds: 0,
     };
     for golden in golden("polling") {
@@ -488,6 +498,8 @@ fn any_message() -> impl Strategy<Value = Value> {
     let kinds = [
         "call_invitation",
         "call.offer",
+        "call.ice",
+        "message",
         "call_answer",
         "ice_candidate",
         "call_ended",
@@ -540,6 +552,13 @@ fn go_round(text: &str) {
         Ok(_) => {}
         Err(refusal) => assert!(is_json_object(&users().error(&refusal, parsed.reference.as_ref()))),
     }
+    let parsed = channels::dialect().parse(text);
+    match parsed.inbound {
+        Ok(Inbound::Command(command)) => commands.push(command),
+        Ok(_) => {}
+        Err(refusal) => assert!(is_json_object(&channels::dialect().error(&refusal, parsed.reference.as_ref()))),
+    }
+    commands.extend(channels::dialect().initiate(text).map(Command::Invite).ok());
     for action in [Action::Initiate, Action::Answer, Action::Reject, Action::Hangup, Action::Signal] {
         commands.extend(polling().parse(action, text).ok());
     }
@@ -559,6 +578,8 @@ fn go_round(text: &str) {
                     conversation: invite.conversation,
                 },
                 offer: invite.offer,
+                started_at: chrono::DateTime::UNIX_EPOCH,
+                rings_until: chrono::DateTime::UNIX_EPOCH,
                 expires_in_ms: 1,
                 participants: vec![user("7"), user("8")],
                 extra: invite.extra,
@@ -568,6 +589,7 @@ fn go_round(text: &str) {
         for dialect in [users(), profiles()] {
             assert!(is_json_object(&dialect.render(&notice, Reader::plain(&user("8"))).unwrap()));
         }
+        assert!(is_json_object(&channels::dialect().render(&notice, Reader::plain(&user("8"))).unwrap()));
         assert!(polling().render(&notice).iter().all(|item| is_json_object(&item.render(1))));
     }
 }

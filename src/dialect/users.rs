@@ -200,7 +200,7 @@ impl Dialect for Users {
 }
 
 fn invitation(naming: Naming, incoming: &Incoming) -> ObjectWriter {
-    let Incoming { about, offer, expires_in_ms, participants, extra } = incoming;
+    let Incoming { about, offer, expires_in_ms, participants, extra, .. } = incoming;
     let mut frame = naming
         .sender(ObjectWriter::typed("call_invitation"), &about.caller)
         .value("from_name", about.caller_name.as_deref())
@@ -220,7 +220,7 @@ pub(super) fn missing(name: &str) -> Refusal {
     Refusal::Invalid(format!("{name} is required"))
 }
 
-fn passed_through(mut fields: Fields<'_>) -> Vec<(String, Payload)> {
+pub(super) fn passed_through(mut fields: Fields<'_>) -> Vec<(String, Payload)> {
     fields.drop_where(is_servers_own);
     fields.into_extra()
 }

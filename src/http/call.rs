@@ -60,7 +60,7 @@ pub async fn act(
     Ok(HttpResponse::Ok().json(body))
 }
 
-fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
+pub(super) fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
         Ok(key) if (1..=128).contains(&key.len()) => Ok(Some(key.to_owned())),

@@ -6,6 +6,7 @@ pub mod body;
 mod call;
 mod call_logs;
 mod calls;
+mod channels;
 pub mod gate;
 mod ice;
 pub mod limits;
@@ -23,6 +24,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::ice::IceServers;
 use crate::router::messages::{Ask, Peer, Reply, ReplyTo};
@@ -53,6 +55,8 @@ pub struct Edge {
     pub ice: IceServers,
     /// How polling clients speak.
     pub polling: Polling,
+    /// How pages of the channels dialect speak by REST.
+    pub channels: Channels,
 }
 
 /// Adds the REST routes and the pages. Wants `web::Data` of [`Edge`] and of what [`auth`], [`gate`] and
@@ -87,6 +91,8 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .route(web::put().to(call_logs::update)),
             )
             .service(at("/api/calls").route(web::get().to(calls::list)))
+            .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
+            .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
             .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))
             .configure(pages::routes);

@@ -104,6 +104,21 @@ impl Directory {
         http.inspect(|handle| handle.pulse.beat(now)).is_some()
     }
 
+    /// The user's only connected device of a kind, if there is exactly one.
+    pub fn only(&self, user: &UserId, of_kind: impl Fn(&DeviceId) -> bool) -> Option<DeviceId> {
+        let entry = self.users.get(user)?;
+        let mut devices = entry.devices.iter().filter(|handle| of_kind(&handle.device));
+        match (devices.next(), devices.next()) {
+            (Some(only), None) => Some(only.device.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether this user was here since the start, or is.
+    pub fn has_seen(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| !entry.devices.is_empty() || entry.last_seen.is_some())
+    }
+
     /// Where notices for a device go.
     pub(super) fn outlet(&self, user: &UserId, device: &DeviceId) -> Option<Arc<dyn Outlet>> {
         let entry = self.users.get(user)?;

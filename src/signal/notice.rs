@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{About, CallType, DescriptionKind, Extra, Party, Payload, Phase, Reason};
 
@@ -28,6 +29,10 @@ pub struct Incoming {
     pub about: About,
     /// The caller's offer, if it is there.
     pub offer: Option<Payload>,
+    /// When the call was made.
+    pub started_at: Timestamp,
+    /// When it stops ringing: the same however often one ring is shown.
+    pub rings_until: Timestamp,
     /// How long it still rings, in milliseconds.
     pub expires_in_ms: u64,
     /// In a group: everybody who takes part or rings, the receiver too, in the order they came in.
@@ -171,6 +176,8 @@ pub struct CallView {
     pub call_type: CallType,
     /// The conversation it belongs to.
     pub conversation: Option<ConversationId>,
+    /// When it was made.
+    pub started_at: Timestamp,
     /// Seconds between answer and end; 0 unless answered and ended.
     pub duration_seconds: i64,
 }

@@ -30,6 +30,8 @@ pub struct RouterPort {
     pub ask: Recipient<Ask>,
     /// Which calls there are.
     pub overview: Recipient<Overview>,
+    /// Who passes on what is said in a conversation, where sockets have one.
+    pub chat: Option<Recipient<super::channels::Said>>,
 }
 
 /// Something happened to the socket outside its actor: it should look.

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::channels::Said;
 use super::session::WsSession;
+use crate::dialect::channels::Chat;
 use crate::router::messages::{Ask, Peer, Reply, ReplyTo, Route};
 use crate::signal::{Command, Notice, Party, Payload, Refusal};
 
@@ -56,6 +58,14 @@ impl WsSession {
             drop(in_flight);
         });
         self.router.ask.do_send(Ask { peer, command, reply });
+    }
+
+    /// Hands on what is for the others in the socket's conversation.
+    pub(super) fn chat(&self, chat: Chat, reference: Option<Payload>) {
+        match &self.router.chat {
+            Some(hub) => hub.do_send(Said { socket: self.outlet.who().device.clone(), chat, reference }),
+            None => self.outlet.refuse(&Refusal::UnknownType(chat.kind.as_str().to_owned()), reference.as_ref()),
+        }
     }
 
     /// Hands a candidate straight to the other device where that keeps the order; else gives it back.

@@ -252,6 +252,7 @@ impl WsSession {
             Ok(Inbound::Hello) => self.greet(None, reference, ctx),
             Ok(Inbound::Resume { session, seq }) => self.greet(Some((session, seq)), reference, ctx),
             Ok(Inbound::Presence(about)) => self.presence(about, reference, ctx),
+            Ok(Inbound::Chat(chat)) => self.chat(chat, reference),
             Ok(Inbound::Token(token)) => {
                 let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
                     Ok(expires_at) => {

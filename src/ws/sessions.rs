@@ -383,6 +383,7 @@ pub(super) mod tests {
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
             overview: router.recipient(),
+            chat: None,
         };
         let who = Identity {
             user: UserId::parse("1").unwrap(),

@@ -186,6 +186,7 @@ fn serve(setup: Setup) -> Server {
     let connections: Arc<Connections> = Arc::default();
     let edge = web::Data::new(SocketEdge {
         router: Arc::new(RouterPort {
+            chat: None,
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),

@@ -11,7 +11,7 @@ mod rows;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
 pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
-pub use presence::{all_statuses, last_seen, settle_statuses};
+pub use presence::{all_statuses, is_known, last_seen, settle_statuses};
 pub use profiles::profiles;
 pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};

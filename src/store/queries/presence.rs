@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use entity::user_status;
+use entity::{user_status, users};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
@@ -13,13 +13,13 @@ use crate::ids::UserId;
 use crate::store::{Store, StoreError, within};
 
 /// When each of these users was last seen; users never seen are absent.
-pub async fn last_seen(store: &Store, users: &[UserId]) -> Result<HashMap<UserId, Timestamp>, StoreError> {
+pub async fn last_seen(store: &Store, whom: &[UserId]) -> Result<HashMap<UserId, Timestamp>, StoreError> {
     let db = store.readers();
-    let mut seen = HashMap::with_capacity(users.len());
-    for users in users.chunks(KEYS) {
+    let mut seen = HashMap::with_capacity(whom.len());
+    for whom in whom.chunks(KEYS) {
         let rows = within(
             select()
-                .filter(user_status::Column::UserId.is_in(users.iter().map(UserId::as_str)))
+                .filter(user_status::Column::UserId.is_in(whom.iter().map(UserId::as_str)))
                 .into_tuple()
                 .all(db.as_ref()),
         )
@@ -30,6 +30,16 @@ pub async fn last_seen(store: &Store, users: &[UserId]) -> Result<HashMap<UserId
         }
     }
     Ok(seen)
+}
+
+/// Whether this user ever was here, took part in a call or was called.
+pub async fn is_known(store: &Store, who: &UserId) -> Result<bool, StoreError> {
+    let db = store.readers();
+    let found = within(async {
+        let user = users::Entity::find_by_id(who.as_str()).one(db.as_ref()).await?.is_some();
+        Ok(user || user_status::Entity::find_by_id(who.as_str()).one(db.as_ref()).await?.is_some())
+    });
+    found.await
 }
 
 /// When everybody was last seen, for the start of the service.

@@ -74,6 +74,7 @@ impl CallRow {
             reason: Some(reason),
             call_type: self.call_type,
             conversation: self.conversation_id.clone(),
+            started_at: self.started_at,
             duration_seconds: self.duration_seconds,
         })
     }

@@ -4,6 +4,7 @@
 mod auth;
 mod bad_input;
 mod cancel_answer_decline;
+mod channels;
 mod crash;
 mod cross;
 mod devices;

@@ -6,14 +6,11 @@ use crate::harness::{Service, Store};
 
 on_both!(every_dialect_calls_every_other);
 
-/// The dialects there are so far.
-const SERVED: [Speaks; 3] = [Speaks::Users, Speaks::Profiles, Speaks::Polling];
-
 async fn every_dialect_calls_every_other(store: Store) {
     let service = Service::with(&store, &[("LIMITS__INITIATES_PER_MINUTE", "1000")]).await;
     let mut number = 10;
-    for from in SERVED {
-        for to in SERVED {
+    for from in Speaks::ALL {
+        for to in Speaks::ALL {
             eprintln!("{from:?} calls {to:?}");
             // Everybody new, so that no pair's leftovers reach the next.
             number += 2;
@@ -48,8 +45,8 @@ async fn every_dialect_calls_every_other(store: Store) {
         }
     }
     let db = store.open().await;
-    assert_eq!(db.count("call_logs", "").await, 18, "one row per call");
-    assert_eq!(db.count("call_logs", "WHERE status = 'ended'").await, 9);
-    assert_eq!(db.count("call_logs", "WHERE status = 'declined'").await, 9);
-    assert_eq!(db.count("call_history", "WHERE call_status IN ('answered', 'rejected')").await, 18);
+    assert_eq!(db.count("call_logs", "").await, 50, "one row per call");
+    assert_eq!(db.count("call_logs", "WHERE status = 'ended'").await, 25);
+    assert_eq!(db.count("call_logs", "WHERE status = 'declined'").await, 25);
+    assert_eq!(db.count("call_history", "WHERE call_status IN ('answered', 'rejected')").await, 50);
 }

@@ -17,8 +17,6 @@ use crate::config::{self, AuthMode, Settings};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
-use crate::dialect::profiles::profiles;
-use crate::dialect::users::Users;
 use crate::http::gate::{Gate, guard};
 use crate::http::limits::RestLimits;
 use crate::http::{Edge, body, log as access, refusal, routes};
@@ -138,6 +136,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
+    let caps = caps(settings);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(edge.clone())
@@ -152,7 +151,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .wrap(access::access_log())
             .configure(refusal::extractors)
             .configure(ws::channels::routes)
-            .configure(ws::routes)
+            .configure(ws::routes(caps))
             .configure(routes(&rest))
             .default_service(web::to(refusal::no_such_path))
     })
@@ -318,8 +317,6 @@ fn socket_edge(
             ..ws::Limits::default()
         },
         admission: Arc::new(admission),
-        users: Arc::new(Users::new(caps(settings))),
-        profiles: Arc::new(profiles(caps(settings))),
         profile_types: settings.auth.profile_types.clone(),
         budget: Arc::new(move |_| {
             let mut budget = SocketBudget::new(per_second, burst);

@@ -13,6 +13,8 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use crate::ids::UserId;
@@ -126,14 +128,34 @@ pub trait Dialect: Send + Sync {
     }
 }
 
-/// A dialect's name in logs and how to make it.
-pub type Entry = (&'static str, fn(Caps) -> std::sync::Arc<dyn Dialect>);
+/// How the path of a socket says whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// By a user id.
+    User,
+    /// By a profile and its kind.
+    Profile,
+}
 
-/// The dialects spoken on sockets.
-pub const DIALECTS: &[Entry] = &[
-    ("users", |caps| std::sync::Arc::new(users::Users::new(caps))),
-    ("profiles", |caps| std::sync::Arc::new(profiles::profiles(caps))),
-    ("channels", |caps| std::sync::Arc::new(channels::Channels::new(caps))),
+/// A dialect and where it is spoken.
+pub struct Served {
+    /// The path of its sockets, with and without a slash at the end.
+    pub path: &'static str,
+    /// Whose a socket is.
+    pub addressing: Addressing,
+    /// How to make it.
+    pub make: fn(Caps) -> Arc<dyn Dialect>,
+}
+
+/// The dialects whose sockets are a device each. (Pages of the channels dialect open several that are one; those
+/// are served by a hub of their own.)
+pub const DIALECTS: &[Served] = &[
+    Served { path: "/ws/{user_id}", addressing: Addressing::User, make: |caps| Arc::new(users::Users::new(caps)) },
+    Served {
+        path: "/ws/{profile_id}/{role}",
+        addressing: Addressing::Profile,
+        make: |caps| Arc::new(profiles::profiles(caps)),
+    },
 ];
 
 /// `{"type":"error","code","message","reason"?,"retry_after_ms"?,"ref"?}`.

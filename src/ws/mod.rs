@@ -29,7 +29,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, dev, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::clock::{Clock, Timestamp};
-use crate::dialect::Dialect;
+use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
 use crate::ids::{DeviceId, SessionId, UserId};
 use crate::signal::{Profile, Refusal};
 use close::Close;
@@ -160,10 +160,6 @@ pub struct SocketEdge {
     pub limits: Limits,
     /// Who may.
     pub admission: Arc<dyn Admission>,
-    /// The wire form of `/ws/{user_id}`.
-    pub users: Arc<dyn Dialect>,
-    /// The wire form of `/ws/{profile_id}/{role}`.
-    pub profiles: Arc<dyn Dialect>,
     /// The roles there are.
     pub profile_types: Vec<String>,
     /// Makes the message budget of a new socket of a user.
@@ -176,15 +172,20 @@ pub struct SocketEdge {
     pub connections: Arc<Connections>,
 }
 
-/// Adds the socket routes. The app needs a `web::Data<SocketEdge>`. Other paths under `/ws/` must be added
-/// before: what is left is answered 404 here.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource(["/ws/{user_id}", "/ws/{user_id}/"]).route(web::get().to(open_user)))
-        .service(
-            web::resource(["/ws/{profile_id}/{role}", "/ws/{profile_id}/{role}/"]).route(web::get().to(open_profile)),
-        )
-        .service(web::resource("/ws/{tail:.*}").to(async || no_such_socket()));
+/// Adds the socket routes of every dialect in the table. The app needs a `web::Data<SocketEdge>`. Other paths under
+/// `/ws/` must be added before: what is left is answered 404 here.
+pub fn routes(caps: Caps) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        for served in DIALECTS {
+            let paths = [served.path.to_owned(), format!("{}/", served.path)];
+            let resource = web::resource(paths).app_data(web::Data::from((served.make)(caps)));
+            config.service(match served.addressing {
+                Addressing::User => resource.route(web::get().to(open_user)),
+                Addressing::Profile => resource.route(web::get().to(open_profile)),
+            });
+        }
+        config.service(web::resource("/ws/{tail:.*}").to(async || no_such_socket()));
+    }
 }
 
 fn no_such_socket() -> HttpResponse {
@@ -202,9 +203,12 @@ async fn open_user(
     payload: web::Payload,
     path: web::Path<String>,
     edge: web::Data<SocketEdge>,
+    dialect: web::Data<dyn Dialect>,
 ) -> HttpResponse {
     match UserId::parse(&path) {
-        Ok(user) if !RESERVED.contains(&path.as_str()) => open(req, payload, edge, Door::User(&user)).await,
+        Ok(user) if !RESERVED.contains(&path.as_str()) => {
+            open(req, payload, &edge, dialect.into_inner(), Door::User(&user)).await
+        }
         _ => no_such_socket(),
     }
 }
@@ -214,33 +218,59 @@ async fn open_profile(
     payload: web::Payload,
     path: web::Path<(String, String)>,
     edge: web::Data<SocketEdge>,
+    dialect: web::Data<dyn Dialect>,
 ) -> HttpResponse {
     let (id, kind) = path.into_inner();
     let known = !RESERVED.contains(&id.as_str()) && edge.profile_types.contains(&kind);
     let profile = Profile { kind, id };
     // A path segment may hold anything; the key is checked as a user id is.
     if known && UserId::parse(&profile.id).is_ok() && profile.key().is_ok() {
-        open(req, payload, edge, Door::Profile(&profile)).await
+        open(req, payload, &edge, dialect.into_inner(), Door::Profile(&profile)).await
     } else {
         no_such_socket()
     }
 }
 
-async fn open(req: HttpRequest, payload: web::Payload, edge: web::Data<SocketEdge>, door: Door<'_>) -> HttpResponse {
-    let device = web::Query::<Query>::from_query(req.query_string()).map(|query| query.into_inner().device_id);
-    let device =
-        match device.map(|chosen| chosen.filter(|id| !id.is_empty()).map(|id| DeviceId::parse(&id)).transpose()) {
-            Ok(Ok(chosen)) => chosen.unwrap_or_else(DeviceId::generate),
-            Ok(Err(why)) => return refuse(StatusCode::BAD_REQUEST, "invalid", &format!("device_id: {why}")),
-            Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid", "the query cannot be read"),
-        };
-    let admitted = match edge.admission.admit(&req, door).await {
+async fn open(
+    req: HttpRequest,
+    payload: web::Payload,
+    edge: &SocketEdge,
+    dialect: Arc<dyn Dialect>,
+    door: Door<'_>,
+) -> HttpResponse {
+    let device = match chosen_device(&req) {
+        Ok(chosen) => chosen.unwrap_or_else(DeviceId::generate),
+        Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
+    };
+    let verdict = edge.admission.admit(&req, door).await;
+    upgrade(&req, payload, edge, verdict, |admitted, outbox, payload| {
+        begin(edge, dialect, door, admitted, device, outbox, payload);
+    })
+}
+
+/// The device a client names in its query, if it does; a sentence where that is no name.
+fn chosen_device(req: &HttpRequest) -> Result<Option<DeviceId>, String> {
+    let query = web::Query::<Query>::from_query(req.query_string()).map_err(|_| "the query cannot be read")?;
+    let chosen = query.into_inner().device_id.filter(|id| !id.is_empty());
+    chosen.map(|id| DeviceId::parse(&id)).transpose().map_err(|why| format!("device_id: {why}"))
+}
+
+/// Upgrades a request that was judged, if there is room, and begins with what came of it: a session, or a
+/// farewell.
+fn upgrade(
+    req: &HttpRequest,
+    payload: web::Payload,
+    edge: &SocketEdge,
+    verdict: Result<Admitted, Denied>,
+    begin: impl FnOnce(Admitted, Arc<Outbox>, web::Payload),
+) -> HttpResponse {
+    let admitted = match verdict {
         Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
         Err(Denied::Unauthorized) => Err(Close::Unauthorized),
         Err(Denied::Forbidden) => Err(Close::Forbidden),
         Ok(admitted) => Ok(admitted),
     };
-    let mut response = match handshake::accept(&req) {
+    let mut response = match handshake::accept(req) {
         Ok(response) => response,
         Err(why) => return why.error_response(),
     };
@@ -253,7 +283,7 @@ async fn open(req: HttpRequest, payload: web::Payload, edge: web::Data<SocketEdg
     let outbox = Outbox::new(edge.limits.queue, edge.limits.queue_bytes);
     let body = Body::new(outbox.clone(), lease);
     match admitted {
-        Ok(admitted) => begin(&edge, door, admitted, device, outbox, payload),
+        Ok(admitted) => begin(admitted, outbox, payload),
         Err(why) => {
             actix_web::rt::spawn(handshake::farewell(why, outbox, payload, edge.limits.close_within));
         }
@@ -263,7 +293,8 @@ async fn open(req: HttpRequest, payload: web::Payload, edge: web::Data<SocketEdg
 
 /// Starts the session of an admitted socket.
 fn begin(
-    edge: &web::Data<SocketEdge>,
+    edge: &SocketEdge,
+    dialect: Arc<dyn Dialect>,
     door: Door<'_>,
     admitted: Admitted,
     device: DeviceId,
@@ -272,15 +303,15 @@ fn begin(
 ) {
     let Admitted { user, name, expires_at, conversations, sees_all } = admitted;
     edge.sessions.learn(&user, conversations.as_deref());
-    let (dialect, profile) = match door {
-        Door::User(_) => (&edge.users, None),
-        Door::Profile(profile) => (&edge.profiles, Some(profile.clone())),
+    let profile = match door {
+        Door::User(_) => None,
+        Door::Profile(profile) => Some(profile.clone()),
     };
     let session = SessionId::next();
     let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, sees_all };
     let admission = edge.admission.clone();
     WsSession::open(Parts {
-        outlet: SocketOutlet::new(who, dialect.clone(), outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),
+        outlet: SocketOutlet::new(who, dialect, outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),
         facts: edge.facts.clone(),
         sessions: edge.sessions.clone(),
         router: edge.router.clone(),

@@ -10,8 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use switchboard::clock::{Clock, Timestamp};
-use switchboard::dialect::profiles::profiles;
-use switchboard::dialect::users::Users;
+use switchboard::dialect::Caps;
 use switchboard::ids::{CallId, UserId};
 use switchboard::router::Overview;
 use switchboard::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Reply, ReplyTo, Route};
@@ -195,8 +194,6 @@ fn serve(setup: Setup) -> Server {
         clock,
         limits: setup.limits,
         admission: Arc::new(Everybody { clock, lives: setup.lives }),
-        users: Arc::new(Users::new(Default::default())),
-        profiles: Arc::new(profiles(Default::default())),
         profile_types: vec!["tutor".into()],
         budget: Arc::new(move |_| {
             let mut left = setup.messages;
@@ -214,8 +211,12 @@ fn serve(setup: Setup) -> Server {
         std::thread::sleep(Duration::from_millis(*ms));
         "slept"
     };
-    let app =
-        move || App::new().app_data(edge.clone()).configure(ws::routes).route("/block/{ms}", web::get().to(block));
+    let app = move || {
+        App::new()
+            .app_data(edge.clone())
+            .configure(ws::routes(Caps::default()))
+            .route("/block/{ms}", web::get().to(block))
+    };
     let server =
         HttpServer::new(app).on_connect(ws::on_connect).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
     let address = server.addrs()[0].to_string();

@@ -6,19 +6,17 @@
 mod bundle;
 mod hub;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::close::Close;
-use super::outbox::{Body, Outbox};
+use super::outbox::Outbox;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
-use super::{Admitted, Denied, Freshness, Query, SocketEdge, handshake, refuse};
+use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
@@ -108,39 +106,14 @@ async fn open(
     sockets: &SocketEdge,
     edge: &ChannelsEdge,
 ) -> HttpResponse {
-    let Ok(query) = web::Query::<Query>::from_query(req.query_string()) else {
-        return refuse(StatusCode::BAD_REQUEST, "invalid", "the query cannot be read");
-    };
-    let chosen = query.into_inner().device_id.filter(|id| !id.is_empty());
-    let device = match chosen.map(|id| DeviceId::parse(&id)).transpose() {
+    let device = match chosen_device(&req) {
         Ok(chosen) => DeviceId::channels(chosen.as_ref()),
-        Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &format!("device_id: {why}")),
+        Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
-    let admitted = match edge.admission.admit(&req, &place).await {
-        Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
-        Err(Denied::Unauthorized) => Err(Close::Unauthorized),
-        Err(Denied::Forbidden) => Err(Close::Forbidden),
-        Ok(admitted) => Ok(admitted),
-    };
-    let mut response = match handshake::accept(&req) {
-        Ok(response) => response,
-        Err(why) => return why.error_response(),
-    };
-    let address = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(lease) = sockets.connections.take(address, &sockets.limits) else {
-        let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many connections; try again later");
-        full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
-        return full;
-    };
-    let outbox = Outbox::new(sockets.limits.queue, sockets.limits.queue_bytes);
-    let body = Body::new(outbox.clone(), lease);
-    match admitted {
-        Ok(admitted) => begin(sockets, edge, admitted, (device, place), outbox, payload),
-        Err(why) => {
-            actix_web::rt::spawn(handshake::farewell(why, outbox, payload, sockets.limits.close_within));
-        }
-    }
-    response.streaming(body)
+    let verdict = edge.admission.admit(&req, &place).await;
+    upgrade(&req, payload, sockets, verdict, |admitted, outbox, payload| {
+        begin(sockets, edge, admitted, (device, place.clone()), outbox, payload);
+    })
 }
 
 /// Starts the session of an admitted socket. To the hub it goes by a device id of its own.

@@ -14,8 +14,8 @@ mod m20261121_000004_call_legs;
 mod m20261121_000005_call_events;
 mod m20261121_000006_call_history_view;
 mod m20261121_000007_call_logs_view;
-mod m20261121_000010_profiles;
-mod m20261121_000011_call_reports;
+mod m20261121_000008_profiles;
+mod m20261121_000009_call_reports;
 
 /// Knows all changes.
 pub struct Migrator;
@@ -31,8 +31,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_call_events::Migration),
             Box::new(m20261121_000006_call_history_view::Migration),
             Box::new(m20261121_000007_call_logs_view::Migration),
-            Box::new(m20261121_000010_profiles::Migration),
-            Box::new(m20261121_000011_call_reports::Migration),
+            Box::new(m20261121_000008_profiles::Migration),
+            Box::new(m20261121_000009_call_reports::Migration),
         ]
     }
 }

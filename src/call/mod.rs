@@ -5,6 +5,7 @@
 //! Actors carry the effects out and know none of the rules.
 
 pub mod admission;
+mod alerting;
 mod answering;
 mod devices;
 mod ending;

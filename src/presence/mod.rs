@@ -3,6 +3,7 @@
 //! Pure code: time is an argument. Three inputs are kept apart: the devices' proofs of life, what the
 //! user said, and the call the user is engaged in. The public status is computed from them.
 
+mod agenda;
 mod pulse;
 mod tracker;
 

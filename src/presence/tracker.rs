@@ -1,7 +1,6 @@
-//! The tracker: devices, what users said, what they are engaged in, and when silence becomes absence.
+//! The tracker: devices, what users said, and what they are engaged in.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use crate::clock::Moment;
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
 use crate::signal::{Capabilities, Refusal};
 
+use super::agenda::Agenda;
 use super::pulse::Pulse;
 
 /// What others are shown of a user.
@@ -113,40 +113,40 @@ pub struct Lost {
 }
 
 #[derive(Debug)]
-struct Device {
-    reach: Reach,
-    session: Option<SessionId>,
-    pulse: Arc<Pulse>,
+pub(super) struct Device {
+    pub(super) reach: Reach,
+    pub(super) session: Option<SessionId>,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 #[derive(Debug, Default)]
-struct User {
+pub(super) struct User {
     name: Option<String>,
-    devices: Vec<Device>,
+    pub(super) devices: Vec<Device>,
     said_busy: bool,
     engaged: Option<Engaged>,
     /// Until when a user without devices is still shown, after a socket dropped.
-    linger_until: Option<Moment>,
+    pub(super) linger_until: Option<Moment>,
     /// The latest proof of life of devices that are gone.
     last_seen: Option<Moment>,
     published: Published,
     /// What was last handed out by [`Tracker::unsaved`].
     saved: Option<(Published, Option<Moment>)>,
     /// The earliest time to look at this user again; later entries on the agenda are stale.
-    scheduled: Option<Moment>,
+    pub(super) scheduled: Option<Moment>,
 }
 
 /// Everybody who is, or lately was, here. One writer: the router.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    patience: Patience,
-    users: HashMap<UserId, User>,
+    pub(super) patience: Patience,
+    pub(super) users: HashMap<UserId, User>,
     /// When to look at a user again, earliest first.
-    agenda: BinaryHeap<Reverse<(Moment, UserId)>>,
-    changed: HashSet<UserId>,
-    last_sweep: Option<Moment>,
+    pub(super) agenda: Agenda,
+    pub(super) changed: HashSet<UserId>,
+    pub(super) last_sweep: Option<Moment>,
     /// Silence before this moment was ours, not theirs.
-    forgiven: Moment,
+    pub(super) forgiven: Moment,
 }
 
 impl Tracker {
@@ -320,38 +320,6 @@ impl Tracker {
         self.users.get(user).and_then(User::last_proof)
     }
 
-    /// Looks at everybody whose time has come. Returns the devices by REST that fell silent; sockets
-    /// report their own end.
-    pub fn sweep(&mut self, now: Moment) -> Vec<Lost> {
-        if self.stood_still(now).is_some() {
-            self.forgiven = now;
-        }
-        self.last_sweep = Some(now);
-        let mut lost = Vec::new();
-        while let Some(Reverse((at, _))) = self.agenda.peek() {
-            if *at > now {
-                break;
-            }
-            let Some(Reverse((at, user))) = self.agenda.pop() else { break };
-            if self.users.get(&user).is_some_and(|entry| entry.scheduled == Some(at)) {
-                self.look_at(&user, now, &mut lost);
-            }
-        }
-        lost
-    }
-
-    fn look_at(&mut self, user: &UserId, now: Moment, lost: &mut Vec<Lost>) {
-        let (after, forgiven) = (self.patience.offline_after, self.forgiven);
-        let Some(entry) = self.users.get_mut(user) else { return };
-        entry.scheduled = None;
-        let silent = |device: &Device| device.session.is_none() && now - device.pulse.last().max(forgiven) > after;
-        while let Some(index) = entry.devices.iter().position(silent) {
-            let device = entry.drop_device(index);
-            lost.push(Lost { user: user.clone(), device: device.reach.device, since: device.pulse.last() });
-        }
-        self.touched(user, now);
-    }
-
     /// Users whose public face changed since the last call, as they are shown now.
     pub fn take_changes(&mut self, now: Moment) -> Vec<(UserId, Published)> {
         let mut changes = Vec::new();
@@ -405,17 +373,6 @@ impl Tracker {
         self.users.is_empty()
     }
 
-    /// Whether this process stood still until just now: then the moment it was last known to run.
-    fn stood_still(&self, now: Moment) -> Option<Moment> {
-        self.last_sweep.filter(|last| now - *last > self.patience.sweep_every * 4)
-    }
-
-    fn is_fresh(&self, device: &Device, now: Moment) -> bool {
-        // After a stop others may be served before the sweep notices it: who was fresh then still is.
-        let now = self.stood_still(now).unwrap_or(now);
-        now - device.pulse.last().max(self.forgiven) <= self.patience.offline_after
-    }
-
     fn entry(&mut self, user: &UserId, name: Option<String>) -> &mut User {
         if !self.users.contains_key(user) {
             self.users.insert(user.clone(), User::default());
@@ -426,31 +383,10 @@ impl Tracker {
         }
         entry
     }
-
-    /// Notes that something about a user may look different, and when to look at them again.
-    fn touched(&mut self, user: &UserId, now: Moment) {
-        self.changed.insert(user.clone());
-        let (after, forgiven) = (self.patience.offline_after, self.forgiven);
-        let Some(entry) = self.users.get_mut(user) else { return };
-        if !entry.devices.is_empty() {
-            entry.linger_until = None;
-        }
-        // A microsecond past the deadline, so that looking then finds it passed.
-        let silence = entry.devices.iter().map(|device| {
-            let end = device.pulse.last().max(forgiven) + after;
-            // A socket that is silent but open is asked for again and again: it may yet speak.
-            if end <= now { now + Duration::from_secs(1) } else { end + Duration::from_micros(1) }
-        });
-        let next = silence.chain(entry.linger_until.filter(|until| *until > now)).min();
-        if let Some(at) = next.filter(|at| entry.scheduled.is_none_or(|planned| *at < planned)) {
-            entry.scheduled = Some(at);
-            self.agenda.push(Reverse((at, user.clone())));
-        }
-    }
 }
 
 impl User {
-    fn drop_device(&mut self, index: usize) -> Device {
+    pub(super) fn drop_device(&mut self, index: usize) -> Device {
         let device = self.devices.remove(index);
         self.last_seen = self.last_seen.max(Some(device.pulse.last()));
         device

@@ -15,6 +15,7 @@ on_sqlite!(
     a_resumed_device_has_the_direct_way_to_a_page,
     a_page_calls_a_profile_that_is_somebodys,
     nobody_hears_what_they_do_not_know,
+    a_page_and_a_profile_survive_a_crash,
     another_device_does_not_take_a_lost_pages_call,
     a_drain_is_told_in_every_dialect,
     a_chat_socket_goes_during_a_call,
@@ -488,6 +489,37 @@ async fn pages_log_their_channels_call(store: Store) {
     assert!(record["duration_seconds"].as_i64().is_some_and(|seconds| seconds < 60), "{record}");
     assert_eq!(store.open().await.count("call_logs", "").await, 1);
     service.rest("9").put(&path, json!({ "status": "ended" })).await.refused(404);
+}
+
+async fn a_page_and_a_profile_survive_a_crash(store: Store) {
+    let mut service = Service::start(&store).await;
+    let token = token_of_7(&service).await;
+    let dial = |service: &Service| Socket::dial_profile(service, "1", "tutor").token(&token).device("board");
+    let mut tia = dial(&service).open().await;
+    tia.hello().await;
+    let mut ben = page(&service, "2").await;
+    let call = call_page((&mut tia, "7"), (&mut ben, "2"), &service).await;
+    service.kill9().await;
+    drop((tia, ben));
+    service.start_again().await;
+    let mut ben = page(&service, "2").await;
+    let mut more = chat(&service, "2").await;
+    ice_on_page(&mut ben, call, 1).await;
+    let mut tia = dial(&service).open().await;
+    let welcome = tia.hello().await;
+    assert_eq!(welcome["calls"][0]["call_id"], call, "{welcome}");
+    assert_eq!(tia.expect("ice_candidate").await["candidate"], candidate(1));
+    tia.candidate("2", 2).await;
+    assert_eq!(ben.expect("call.ice").await["candidate"], candidate(2));
+    more.round_trip().await;
+    shows(&service, "tutor_1", "in_call").await;
+    act(&service, "2", call, "end").await;
+    assert_eq!(tia.expect("call_ended").await["reason"], "completed");
+    for socket in [&mut tia, &mut ben, &mut more] {
+        socket.without("call.end").await;
+        socket.without("call_ended").await;
+    }
+    assert_eq!(service.rest("2").final_record(call).await["callee_ids"], json!([2]));
 }
 
 async fn another_device_does_not_take_a_lost_pages_call(store: Store) {

@@ -13,6 +13,7 @@ on_sqlite!(
     who_said_hello_is_told_of_a_page_that_is_lost,
     who_said_hello_talks_to_a_poller,
     a_resumed_device_has_the_direct_way_to_a_page,
+    a_profile_is_watched_by_any_of_its_names,
     a_page_calls_a_profile_that_is_somebodys,
     nobody_hears_what_they_do_not_know,
     a_page_and_a_profile_survive_a_crash,
@@ -187,7 +188,8 @@ async fn who_said_hello_talks_to_a_poller(store: Store) {
 }
 
 async fn a_resumed_device_has_the_direct_way_to_a_page(store: Store) {
-    let service = Service::start(&store).await;
+    let service =
+        Service::with(&store, &[("LIMITS__MESSAGES_PER_SECOND", "1000"), ("LIMITS__MESSAGE_BURST", "1000")]).await;
     let mut anna = service.device("1", "laptop").await;
     let session = anna.hello().await["session_id"].clone();
     let mut ben = page(&service, "2").await;
@@ -221,6 +223,49 @@ async fn a_resumed_device_has_the_direct_way_to_a_page(store: Store) {
     anna.hang_up("2").await;
     ben.expect("call.end").await;
     ben.quiet().await;
+}
+
+async fn a_profile_is_watched_by_any_of_its_names(store: Store) {
+    let service = Service::start(&store).await;
+    let mut anna = service.device("1", "laptop").await;
+    anna.hello().await;
+    let token = token_of_7(&service).await;
+    let tia = Socket::dial_profile(&service, "1", "tutor").token(&token).device("board").open().await;
+    let stray = profile(&service, "2", "stray").await;
+    anna.send(json!({ "type": "presence_subscribe", "user_ids": ["tutor_1", 7, "tutor_2", "tutor_3"] })).await;
+    let snapshot = anna.expect("presence_snapshot").await;
+    let seen: Vec<_> = snapshot["users"]
+        .as_array()
+        .expect("users")
+        .iter()
+        .map(|u| (u["user_id"].clone(), u["status"].clone()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (json!("tutor_1"), json!("online")),
+            (json!(7), json!("online")),
+            (json!("tutor_2"), json!("online")),
+            (json!("tutor_3"), json!("offline")),
+        ]
+    );
+    tia.close().await;
+    stray.close().await;
+    let mut gone = Vec::new();
+    while gone.len() < 3 {
+        let changed = anna.expect("presence_changed").await;
+        for user in changed["users"].as_array().expect("users") {
+            assert_eq!(user["status"], "offline", "{changed}");
+            gone.push(user["user_id"].to_string());
+        }
+    }
+    gone.sort();
+    assert_eq!(gone, ["\"tutor_1\"", "\"tutor_2\"", "7"]);
+    anna.send(json!({ "type": "presence_unsubscribe", "user_ids": ["tutor_1"] })).await;
+    let _tia = Socket::dial_profile(&service, "1", "tutor").token(&token).device("board").open().await;
+    let changed = anna.expect("presence_changed").await;
+    assert_eq!((&changed["users"][0]["user_id"], changed["users"].as_array().map(Vec::len)), (&json!(7), Some(1)));
+    anna.quiet().await;
 }
 
 async fn a_page_calls_a_profile_that_is_somebodys(store: Store) {

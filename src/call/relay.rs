@@ -102,19 +102,21 @@ impl Call {
                 Some(at) => inbox[at] = held,
                 None => inbox.insert(early.unwrap_or(inbox.len()), held),
             }
-            self.note_described(from, receiver);
+            self.note_described(from, receiver, out);
             return;
         }
         let from = self.legs[from].party();
         let notice = Notice::Description { about: self.about(), from, kind, payload, extra };
         self.tell_leg(to, &notice, out);
-        self.note_described(sender_leg, receiver);
+        self.note_described(sender_leg, receiver, out);
         self.empty_inbox(to, Some(&sender), out);
     }
 
-    fn note_described(&mut self, from: usize, receiver: UserId) {
+    fn note_described(&mut self, from: usize, receiver: UserId, out: &mut Vec<Effect>) {
         if !self.legs[from].described_to.contains(&receiver) {
             self.legs[from].described_to.push(receiver);
+            // Forgotten in a crash, candidates would wait for a description that does not come again.
+            Self::written(out);
         }
     }
 

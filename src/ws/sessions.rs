@@ -182,8 +182,8 @@ pub struct Sessions {
     by_device: DashMap<(UserId, DeviceId), Arc<Session>>,
     /// Parked ones, longest first, with the bytes they kept then.
     parked: Mutex<(VecDeque<(String, usize)>, usize)>,
-    /// By whom a user is watched.
-    pub(super) watched: DashMap<UserId, Vec<Arc<Session>>>,
+    /// By whom a user is watched, and by which name.
+    pub(super) watched: DashMap<UserId, Vec<(Arc<Session>, UserId)>>,
     /// Watched users who look different.
     pub(super) dirty: Mutex<HashSet<UserId>>,
     /// Watchers who could not be told yet.

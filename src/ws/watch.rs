@@ -25,7 +25,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// How many users one `presence_changed` names; more take another.
 const PER_FRAME: usize = 200;
 
-/// Whom one session watches.
+/// Whom one session watches, by the names it knows them by: a profile is another name of a user.
 #[derive(Default)]
 pub struct Watching {
     users: HashMap<UserId, Told>,
@@ -33,8 +33,9 @@ pub struct Watching {
     pending: HashMap<UserId, (u64, Arc<str>)>,
 }
 
-#[derive(Default)]
 struct Told {
+    /// Whose the name is.
+    user: UserId,
     /// The version its client knows; `None` until it was told the first.
     version: Option<u64>,
     visible: bool,
@@ -43,54 +44,64 @@ struct Told {
 impl Sessions {
     /// Watches users from now on. Their first state is told by [`Sessions::snapshot`].
     pub fn watch(&self, session: &Arc<Session>, users: &[UserId]) -> Result<(), Refusal> {
-        let fresh: Vec<UserId> = {
+        let resolved = |name: &UserId| self.directory.resolve(name.clone());
+        let moved: Vec<UserId> = {
+            let watching = lock(&session.watching);
+            let moved = |name: &&UserId| watching.users.get(name).is_some_and(|told| told.user != resolved(name));
+            users.iter().filter(moved).cloned().collect()
+        };
+        if !moved.is_empty() {
+            self.unwatch(session, &moved);
+        }
+        let fresh: Vec<(UserId, UserId)> = {
             let mut watching = lock(&session.watching);
-            let fresh: Vec<UserId> = users.iter().filter(|user| !watching.users.contains_key(user)).cloned().collect();
+            let new = users.iter().filter(|name| !watching.users.contains_key(name));
+            let fresh: Vec<(UserId, UserId)> = new.map(|name| (name.clone(), resolved(name))).collect();
             if watching.users.len() + fresh.len() > MAX_WATCHED {
                 return Err(Refusal::TooLarge(format!("a socket may watch at most {MAX_WATCHED} users")));
             }
-            for user in &fresh {
-                watching.users.insert(user.clone(), Told::default());
+            for (name, user) in &fresh {
+                let told = Told { user: user.clone(), version: None, visible: false };
+                watching.users.insert(name.clone(), told);
             }
             fresh
         };
-        for user in fresh {
-            self.watched.entry(user).or_default().push(Arc::clone(session));
+        for (name, user) in fresh {
+            self.watched.entry(user).or_default().push((Arc::clone(session), name));
         }
         Ok(())
     }
 
     /// Watches these no more; nobody, where none are named.
     pub fn unwatch(&self, session: &Arc<Session>, users: &[UserId]) {
-        let gone: Vec<UserId> = {
+        let gone: Vec<(UserId, UserId)> = {
             let mut watching = lock(&session.watching);
             if users.is_empty() {
                 watching.pending.clear();
-                watching.users.drain().map(|(user, _)| user).collect()
+                watching.users.drain().map(|(name, told)| (name, told.user)).collect()
             } else {
                 users
                     .iter()
-                    .filter(|user| {
-                        watching.pending.remove(user);
-                        watching.users.remove(user).is_some()
+                    .filter_map(|name| {
+                        watching.pending.remove(name);
+                        watching.users.remove(name).map(|told| (name.clone(), told.user))
                     })
-                    .cloned()
                     .collect()
             }
         };
-        for user in gone {
+        for (name, user) in gone {
             self.watched.remove_if_mut(&user, |_, watchers| {
-                watchers.retain(|watcher| !Arc::ptr_eq(watcher, session));
+                watchers.retain(|(watcher, known)| *known != name || !Arc::ptr_eq(watcher, session));
                 watchers.is_empty()
             });
         }
     }
 
     /// Users of whom only the database may know when they were last seen.
-    pub fn unseen<'a>(&self, viewer: &Viewer, users: &'a [UserId]) -> Vec<UserId> {
+    pub fn unseen(&self, viewer: &Viewer, users: &[UserId]) -> Vec<UserId> {
         let unseen =
-            |user: &&'a UserId| self.visibility.shows(user, viewer) && self.directory.shown(user).last_seen.is_none();
-        users.iter().filter(unseen).cloned().collect()
+            |user: &UserId| self.visibility.shows(user, viewer) && self.directory.shown(user).last_seen.is_none();
+        users.iter().map(|name| self.directory.resolve(name.clone())).filter(unseen).collect()
     }
 
     /// The message that tells how users stand. Those the session watches are told from here on.
@@ -105,17 +116,19 @@ impl Sessions {
             let mut watching = lock(&session.watching);
             users
                 .iter()
-                .map(|user| {
-                    let visible = self.visibility.shows(user, &session.viewer);
-                    let shown = if visible { self.directory.shown(user) } else { Shown::default() };
-                    let earlier = earlier.get(user).copied().filter(|_| visible);
-                    if let Some(told) = watching.users.get_mut(user) {
-                        *told = Told { version: Some(shown.version), visible };
+                .map(|name| {
+                    let user = self.directory.resolve(name.clone());
+                    let visible = self.visibility.shows(&user, &session.viewer);
+                    let shown = if visible { self.directory.shown(&user) } else { Shown::default() };
+                    let earlier = earlier.get(&user).copied().filter(|_| visible);
+                    if let Some(told) = watching.users.get_mut(name) {
+                        told.version = Some(shown.version);
+                        told.visible = visible;
                     }
-                    if watching.pending.get(user).is_some_and(|(version, _)| *version <= shown.version) {
-                        watching.pending.remove(user);
+                    if watching.pending.get(name).is_some_and(|(version, _)| *version <= shown.version) {
+                        watching.pending.remove(name);
                     }
-                    self.entry(user, &shown, earlier)
+                    self.entry(name, &shown, earlier)
                 })
                 .collect()
         };
@@ -164,19 +177,23 @@ impl Sessions {
             let shown = self.directory.shown(&user);
             let entry: Arc<str> = self.entry(&user, &shown, None).into();
             // Whoever could see and no longer can sees somebody who left.
-            let hidden = || -> Arc<str> {
-                extensions::presence_entry(&user, Status::Offline.as_str(), None, shown.version).into()
+            let hidden = |name: &UserId| -> Arc<str> {
+                extensions::presence_entry(name, Status::Offline.as_str(), None, shown.version).into()
             };
-            for watcher in watchers {
+            for (watcher, name) in watchers {
                 let visible = self.visibility.shows(&user, &watcher.viewer);
                 let mut watching = lock(&watcher.watching);
-                let Some(told) = watching.users.get_mut(&user) else { continue };
+                let Some(told) = watching.users.get_mut(&name) else { continue };
                 if told.version.is_some_and(|version| version >= shown.version) || !(visible || told.visible) {
                     continue;
                 }
                 told.visible = visible;
-                let entry = if visible { Arc::clone(&entry) } else { hidden() };
-                watching.pending.insert(user.clone(), (shown.version, entry));
+                let entry = match visible {
+                    true if name == user => Arc::clone(&entry),
+                    true => self.entry(&name, &shown, None).into(),
+                    false => hidden(&name),
+                };
+                watching.pending.insert(name, (shown.version, entry));
                 drop(watching);
                 to_tell.insert(watcher.id.clone(), watcher);
             }

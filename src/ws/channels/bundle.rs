@@ -43,6 +43,8 @@ struct State {
     ring: Option<(CallId, Timestamp)>,
     /// The call last told of and its conversation, for messages that do not name it.
     about: Option<(CallId, Option<ConversationId>)>,
+    /// Who last rang or described themselves in which call: whom the page means, as it names nobody.
+    peer: Option<(CallId, UserId)>,
     /// When the last of the sockets that are gone was lost.
     since: Option<Moment>,
     /// Whether one of them went without saying so.
@@ -85,6 +87,12 @@ impl Bundle {
         self.state().members.len()
     }
 
+    /// Whom what the page sends about a call is for, as far as that is known here. In a call of two that is the
+    /// other one; in a group it is the member the page negotiates with.
+    pub fn peer_in(&self, call: CallId) -> Option<UserId> {
+        self.state().peer.as_ref().filter(|(known, _)| *known == call).map(|(_, peer)| peer.clone())
+    }
+
     /// Adds a socket.
     pub fn add(&self, outlet: Arc<SocketOutlet>, place: Place) {
         let mut state = self.state();
@@ -125,10 +133,12 @@ impl Outlet for Bundle {
             Notice::Incoming(incoming) => {
                 state.rings(incoming.about.call, incoming.rings_until);
                 state.about = Some((incoming.about.call, incoming.about.conversation.clone()));
+                state.peer = Some((incoming.about.call, incoming.about.caller.user.clone()));
                 Some(incoming.about.call)
             }
-            Notice::Description { about, .. } => {
+            Notice::Description { about, from, .. } => {
                 state.about = Some((about.call, about.conversation.clone()));
+                state.peer = Some((about.call, from.user.clone()));
                 Some(about.call)
             }
             Notice::Candidate { call, .. } => Some(*call),

@@ -10,7 +10,7 @@ use super::bundle::Bundle;
 use crate::dialect::channels::{self, Chat};
 use crate::ids::{ConversationId, DeviceId, UserId};
 use crate::router::messages::{Ask, Connect, Disconnect, Outlet, Peer, Pulse, ReplyTo};
-use crate::signal::{Payload, Refusal};
+use crate::signal::{Command, Payload, Refusal};
 use crate::ws::outlet::{RouterPort, SocketOutlet};
 
 /// The most sockets of one device: a few pages of a few sockets each.
@@ -95,6 +95,21 @@ impl ChannelsHub {
         })
     }
 
+    /// Names whom a message is for where the page, which never does, can mean only one.
+    fn address(&self, ask: &mut Ask) {
+        let Some(device) = ask.peer.device.clone() else { return };
+        let (Command::Describe { to, .. } | Command::Accept { to, .. } | Command::Candidate { to, .. }) =
+            &mut ask.command
+        else {
+            return;
+        };
+        if let (Some(call), None) = (to.call, &to.user)
+            && let Some(bundle) = self.bundles.get(&(ask.peer.user.clone(), device))
+        {
+            to.user = bundle.peer_in(call);
+        }
+    }
+
     /// What the sender's other sockets in the conversation are to see once it was passed on, and their way.
     fn copy(&self, socket: &DeviceId, ask: &mut Ask) -> Option<(String, Vec<Arc<SocketOutlet>>)> {
         let conversation = match &self.sockets.get(socket)?.place {
@@ -157,6 +172,7 @@ impl Handler<Ask> for ChannelsHub {
         let socket = ask.peer.device.take();
         if let Some(socket) = socket {
             ask.peer.device = self.sockets.get(&socket).map(|socket| socket.device.clone());
+            self.address(&mut ask);
             if let Some((frame, own)) = self.copy(&socket, &mut ask) {
                 let Ask { peer, command, reply } = ask;
                 let reply = ReplyTo::new(move |answer| {

@@ -14,6 +14,7 @@ mod groups;
 mod hello;
 mod kills;
 mod limits;
+mod meeting;
 mod outages;
 mod pairs;
 mod polling;

@@ -7,7 +7,7 @@ use crate::ids::{DeviceId, UserId};
 use crate::signal::{Notice, Phase};
 
 use super::event::Effect;
-use super::leg::{Gone, Leg, LegDevice, LegState, Reach};
+use super::leg::{Gone, Held, Leg, LegDevice, LegState, Reach};
 use super::machine::{Call, Rules};
 
 impl Call {
@@ -41,6 +41,8 @@ impl Call {
             LegState::Joined => {
                 // The caller is back while it rings: whether it may go on alone is no question any more.
                 self.legs[leg].gone = None;
+                // Another connection took its place before the loss of the first was noticed.
+                self.empty_inbox(leg, None, out);
             }
             LegState::Lost => {
                 if self.legs[leg].is_reachable() {
@@ -137,6 +139,27 @@ impl Call {
     }
 
     /// `before` is the latest time the call knew of when it was stored.
+    /// A message within the call found its device gone, which the call will hear of presently: it is held, in its
+    /// place before whatever is sent from then on, until the device is back.
+    pub fn take_back(&mut self, user: &UserId, notice: &Notice) {
+        let Ok(leg) = self.leg_of(user) else { return };
+        let leg = &mut self.legs[leg];
+        let held = match notice {
+            Notice::Candidate { from, payload, extra, .. } => {
+                (from.user.clone(), Held::Candidate(payload.clone(), extra.clone(), None))
+            }
+            Notice::Description { from, kind, payload, extra, .. } => {
+                (from.user.clone(), Held::Description(*kind, payload.clone(), extra.clone()))
+            }
+            _ => return,
+        };
+        if leg.state.is_in() {
+            let place = leg.taken_back.min(leg.inbox.len());
+            leg.inbox.insert(place, held);
+            leg.taken_back = place + 1;
+        }
+    }
+
     pub(super) fn restarted(
         &mut self,
         seen: &[(UserId, Timestamp)],

@@ -209,6 +209,9 @@ pub struct Leg {
     /// Who brought it in later; `None` for those the caller named at the start.
     #[serde(default)]
     pub(super) invited: Option<Invited>,
+    /// How many messages at the front of the inbox were on their way when the device was lost.
+    #[serde(skip)]
+    pub(super) taken_back: usize,
     /// Whether the call's offer is for this callee. It is not for one invited after it was made.
     pub(super) shares_offer: bool,
     /// To whom this participant has sent a description.
@@ -231,6 +234,7 @@ impl Leg {
             early: VecDeque::new(),
             inbox: VecDeque::new(),
             invited: None,
+            taken_back: 0,
             shares_offer: true,
             described_to: Vec::new(),
         }

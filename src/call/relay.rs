@@ -181,6 +181,7 @@ impl Call {
             return;
         }
         let receiver = self.legs[to].user.clone();
+        self.legs[to].taken_back = 0;
         for (from, held) in std::mem::take(&mut self.legs[to].inbox) {
             let described = self.legs.iter().any(|leg| leg.user == from && leg.described_to.contains(&receiver));
             let wanted = only.is_none_or(|only| *only == from);

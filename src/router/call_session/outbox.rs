@@ -105,6 +105,9 @@ impl CallSession {
             Target::Device(device) => {
                 let outlet = self.around.directory.outlet(&user, &device);
                 let delivered = outlet.is_some_and(|outlet| outlet.deliver(notice));
+                if !delivered {
+                    self.call.take_back(&user, notice);
+                }
                 if !delivered && matches!(notice, Notice::Closed { call: Some(_), .. }) {
                     // By the mailbox, as the outbox is being emptied.
                     self.undelivered += 1;

@@ -12,6 +12,7 @@ on_sqlite!(
     hello_on_a_profile_socket,
     who_said_hello_is_told_of_a_page_that_is_lost,
     who_said_hello_talks_to_a_poller,
+    a_resumed_device_has_the_direct_way_to_a_page,
     a_profile_is_watched_by_any_of_its_names,
     a_page_calls_a_profile_that_is_somebodys,
     nobody_hears_what_they_do_not_know,
@@ -184,6 +185,44 @@ async fn who_said_hello_talks_to_a_poller(store: Store) {
     anna.expect("call_ended").await;
     anna.quiet().await;
     ben.no_more_mail().await;
+}
+
+async fn a_resumed_device_has_the_direct_way_to_a_page(store: Store) {
+    let service =
+        Service::with(&store, &[("LIMITS__MESSAGES_PER_SECOND", "1000"), ("LIMITS__MESSAGE_BURST", "1000")]).await;
+    let mut anna = service.device("1", "laptop").await;
+    let session = anna.hello().await["session_id"].clone();
+    let mut ben = page(&service, "2").await;
+    let call = call_page((&mut anna, "1"), (&mut ben, "2"), &service).await;
+    let (mut number, mut last) = (0, anna.hello().await["seq"].as_u64().expect("a number"));
+    for _ in 0..3 {
+        anna.vanish();
+        ice_on_page(&mut ben, call, 500).await;
+        anna = Socket::dial(&service, "1").device("laptop").open_silently().await;
+        assert_eq!(anna.resume(&session, last).await["recovered"], true);
+        for _ in 0..20 {
+            number += 1;
+            anna.candidate("2", number).await;
+            ice_on_page(&mut ben, call, number).await;
+        }
+        for wanted in number - 19..=number {
+            assert_eq!(ben.expect("call.ice").await["candidate"], candidate(wanted));
+        }
+        let all = async {
+            let mut heard = Vec::new();
+            while heard.len() < 21 {
+                let message = anna.expect("ice_candidate").await;
+                last = message["seq"].as_u64().expect("a number");
+                heard.push(message["candidate"].clone());
+            }
+            heard
+        };
+        let wanted: Vec<_> = std::iter::once(500).chain(number - 19..=number).map(candidate).collect();
+        assert_eq!(all.await, wanted);
+    }
+    anna.hang_up("2").await;
+    ben.expect("call.end").await;
+    ben.quiet().await;
 }
 
 async fn a_profile_is_watched_by_any_of_its_names(store: Store) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fields::{Fields, ObjectWriter, payload_of};
 use super::users::{missing, passed_through, take_call_type};
-use super::{Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, take_reference};
+use super::{Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, read_message};
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{
     Addressee, CallView, Capabilities, Closing, Command, DescriptionKind, Extra, Incoming, Invite, Notice, Payload,
@@ -128,17 +128,7 @@ impl Channels {
 
 impl Dialect for Channels {
     fn parse(&self, text: &str) -> Parsed {
-        let mut fields = match Fields::parse(text) {
-            Ok(fields) => fields,
-            Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
-        };
-        let reference = take_reference(&mut fields);
-        let inbound = match fields.text("type", 4096) {
-            Ok(Some(kind)) => self.read(&kind, fields, text.len()),
-            Ok(None) => Err(missing("type")),
-            Err(refusal) => Err(refusal),
-        };
-        Parsed { reference, inbound }
+        read_message(text, |kind, fields| self.read(kind, fields, text.len()))
     }
 
     fn render(&self, notice: &Notice, _to: Reader<'_>) -> Option<String> {

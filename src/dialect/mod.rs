@@ -184,6 +184,21 @@ fn is_servers_own(name: &str) -> bool {
         )
 }
 
+/// Reads a message: its `ref`, which is known even where the rest is refused, its type, and by that the rest.
+fn read_message(text: &str, read: impl FnOnce(&str, Fields<'_>) -> Result<Inbound, Refusal>) -> Parsed {
+    let mut fields = match Fields::parse(text) {
+        Ok(fields) => fields,
+        Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
+    };
+    let reference = take_reference(&mut fields);
+    let inbound = match fields.text("type", 4096) {
+        Ok(Some(kind)) => read(&kind, fields),
+        Ok(None) => Err(Refusal::Invalid("type is required".to_owned())),
+        Err(refusal) => Err(refusal),
+    };
+    Parsed { reference, inbound }
+}
+
 /// Reads and removes `ref`: a number or a short string.
 fn take_reference(fields: &mut Fields<'_>) -> Option<Payload> {
     let is_name = |raw: &&RawValue| {

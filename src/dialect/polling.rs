@@ -274,18 +274,6 @@ pub fn status_word(view: &CallView) -> &'static str {
     }
 }
 
-/// `call_history.call_status`; `answered` is whether the call ever was.
-pub fn history_word(reason: Option<Reason>, answered: bool) -> &'static str {
-    match reason {
-        None => "ongoing",
-        Some(Reason::Completed) => "answered",
-        Some(Reason::Killed) if answered => "answered",
-        Some(Reason::Declined) => "rejected",
-        Some(Reason::Cancelled | Reason::NoAnswer | Reason::Busy | Reason::Offline) => "missed",
-        Some(Reason::Dropped | Reason::Failed | Reason::Killed) => "dropped",
-    }
-}
-
 /// The reply to `initiate` for `caller`: `{success, status, call_id, message}`.
 ///
 /// Where the person called was calling the caller, it is that call which comes back, and it is theirs.

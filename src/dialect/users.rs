@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::fields::{Fields, ObjectWriter};
 use super::profiles::Naming;
 use super::{
-    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, extensions, is_servers_own, take_addressee, take_recipient,
-    take_reference,
+    Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, extensions, is_servers_own, read_message, take_addressee,
+    take_recipient,
 };
 use crate::ids::UserId;
 use crate::signal::{
@@ -121,17 +121,7 @@ impl Users {
 
 impl Dialect for Users {
     fn parse(&self, text: &str) -> Parsed {
-        let mut fields = match Fields::parse(text) {
-            Ok(fields) => fields,
-            Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
-        };
-        let reference = take_reference(&mut fields);
-        let inbound = match fields.text("type", 4096) {
-            Ok(Some(kind)) => self.read(&kind, fields),
-            Ok(None) => Err(missing("type")),
-            Err(refusal) => Err(refusal),
-        };
-        Parsed { reference, inbound }
+        read_message(text, |kind, fields| self.read(kind, fields))
     }
 
     fn render(&self, notice: &Notice, to: Reader<'_>) -> Option<String> {

@@ -1,47 +1,119 @@
-//! The call page, embedded in the binary.
+//! The pages of `web/`, embedded in the binary: the client library, the call page, the admin dashboard.
+//! A debug build reads them from disk, so that an edit shows at the next reload.
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use actix_web::http::header::{self, EntityTag, Header as _, HeaderValue, IfNoneMatch};
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rust_embed::Embed;
 
 use super::refusal;
-use actix_web::web::{self, ServiceConfig};
+use crate::signal::Refusal;
 
-/// What a page may load and where it may connect: only here.
-const POLICY: &str = "default-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \
-                      frame-ancestors 'none'; form-action 'self'";
+/// What a page may load and where it may connect: only here. `blob:` and `data:` pictures and sounds are
+/// made by the pages themselves.
+const POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; \
+                      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// Which powerful features a page may use.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), autoplay=(self)";
 
-macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("../../web/", $name))
-    };
+/// The document at each address of a page; a page's own addresses (`/admin/calls/41`) are its first one's.
+const DOCUMENTS: [(&str, &str); 2] = [("", "call/index.html"), ("admin", "admin/index.html")];
+
+/// The folders that are served, at the path of their name.
+const FOLDERS: &str = "sdk|call|admin|shared";
+
+#[derive(Embed)]
+#[folder = "web/"]
+struct Files;
+
+/// A file as it is sent.
+#[derive(Clone)]
+struct Page {
+    kind: &'static str,
+    /// Of the file's content; the compressed one has another.
+    tag: String,
+    plain: Cow<'static, [u8]>,
+    gzip: Bytes,
+}
+
+impl Page {
+    fn read(name: &str) -> Option<Self> {
+        let kind = match name.rsplit_once('.')?.1 {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "svg" => "image/svg+xml",
+            // What stands beside the pages for their developers.
+            _ => return None,
+        };
+        let file = Files::get(name)?;
+        let tag = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        let gzip = gzip.write_all(&file.data).and_then(|()| gzip.finish()).ok()?.into();
+        Some(Self { kind, tag, plain: file.data, gzip })
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        static EMBEDDED: LazyLock<HashMap<Cow<'static, str>, Page>> =
+            LazyLock::new(|| Files::iter().filter_map(|name| Page::read(&name).map(|page| (name, page))).collect());
+        if cfg!(debug_assertions) { Self::read(name) } else { EMBEDDED.get(name).cloned() }
+    }
+
+    fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let compressed = takes_gzip(request);
+        let tag = EntityTag::new_strong(if compressed { format!("{}-gz", self.tag) } else { self.tag });
+        let mut response = match IfNoneMatch::parse(request) {
+            Ok(IfNoneMatch::Any) => HttpResponse::NotModified(),
+            Ok(IfNoneMatch::Items(known)) if known.iter().any(|one| one.weak_eq(&tag)) => HttpResponse::NotModified(),
+            Ok(IfNoneMatch::Items(_)) | Err(_) => HttpResponse::Ok(),
+        };
+        response
+            .content_type(self.kind)
+            .insert_header(header::ETag(tag))
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .insert_header((header::VARY, "accept-encoding"))
+            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+            .insert_header(("permissions-policy", PERMISSIONS))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"));
+        if compressed {
+            response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(self.gzip)
+        } else {
+            response.body(self.plain.into_owned())
+        }
+    }
+}
+
+fn takes_gzip(request: &HttpRequest) -> bool {
+    header::AcceptEncoding::parse(request)
+        .is_ok_and(|accepted| accepted.negotiate([header::Encoding::gzip()].iter()) == Some(header::Encoding::gzip()))
 }
 
 /// Adds the pages.
 pub fn routes(config: &mut ServiceConfig) {
-    for (path, kind, text) in [
-        ("/", "text/html; charset=utf-8", file!("index.html")),
-        ("/call.js", "text/javascript; charset=utf-8", file!("call.js")),
-        ("/call.css", "text/css; charset=utf-8", file!("call.css")),
-    ] {
+    let page = |path: &str| {
         let resource = web::resource(path).default_service(web::to(refusal::no_such_method));
-        config.service(
-            resource
-                .route(web::get().to(async move || page(kind, text)))
-                .route(web::head().to(async move || page(kind, text))),
-        );
-    }
+        resource.route(web::get().to(serve)).route(web::head().to(serve))
+    };
+    config.service(page("/")).service(page("/admin")).service(page(&format!("/{{folder:{FOLDERS}}}/{{file:.*}}")));
 }
 
-fn page(kind: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(kind)
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header(("permissions-policy", PERMISSIONS))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .body(text)
+async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let path = request.path().trim_start_matches('/');
+    let document = || {
+        let place = path.trim_end_matches('/');
+        let first = place.split('/').next().unwrap_or_default();
+        // An address with an extension was meant to be a file.
+        DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).and_then(|(_, name)| Page::find(name))
+    };
+    let page = Page::find(path).or_else(document).ok_or(Refusal::NotFound("page"))?;
+    Ok(page.respond(&request))
 }

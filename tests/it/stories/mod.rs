@@ -24,6 +24,7 @@ mod races;
 mod reconnect;
 mod records;
 mod restart;
+mod serving;
 mod spoofing;
 mod stalls;
 mod startup;

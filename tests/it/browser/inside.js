@@ -64,6 +64,25 @@
     return kinds;
   };
 
+  /** What is sent on the open connections. */
+  const sent = (kind) => open().flatMap((one) => one.getTransceivers())
+    .filter((one) => one.receiver.track.kind === kind).map((one) => one.sender.track);
+
+  // Every microphone and camera that was ever opened: a connection tells only of those it sends.
+  const tracks = [];
+  const devices = navigator.mediaDevices;
+  if (devices) {
+    const native = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (wanted) => {
+      const stream = await native(wanted);
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+  }
+
+  /** How many microphones and cameras (or of one kind) are open now. */
+  const recording = (kind) => tracks.filter((one) => one.readyState === 'live' && (!kind || one.kind === kind)).length;
+
   /** The pixel in the middle of a video. */
   const centre = (path) => {
     const video = find(path);
@@ -75,5 +94,5 @@
     return [...brush.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data.slice(0, 3)];
   };
 
-  window.__look = { find, shown, focused, arrived, ways, centre, open };
+  window.__look = { find, shown, focused, arrived, ways, sent, recording, centre, open };
 })();

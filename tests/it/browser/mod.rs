@@ -38,3 +38,8 @@ macro_rules! in_browsers_on_both {
 }
 
 mod calls;
+mod devices;
+mod groups;
+mod outages;
+mod permissions;
+mod relay;

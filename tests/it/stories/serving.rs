@@ -151,7 +151,11 @@ async fn every_address_of_the_dashboard_is_the_dashboard(store: Store) {
     let dashboard = get(&service, "/admin").await.bytes().await.expect("a body");
     for path in ["/admin/", "/admin/calls/41", "/admin/history?user=7&page=2", "/admin/people"] {
         let answer = get(&service, path).await;
-        assert_eq!((answer.status().as_u16(), answer.bytes().await.expect("a body")), (200, dashboard.clone()), "{path}");
+        assert_eq!(
+            (answer.status().as_u16(), answer.bytes().await.expect("a body")),
+            (200, dashboard.clone()),
+            "{path}"
+        );
     }
     // An address with an extension was meant to be a file.
     assert_eq!(get(&service, "/admin/no-such.js").await.status(), 404);
@@ -159,7 +163,8 @@ async fn every_address_of_the_dashboard_is_the_dashboard(store: Store) {
 
 async fn a_page_never_stands_in_for_the_service(store: Store) {
     let service = Service::start(&store).await;
-    for path in ["/api/nope", "/api/", "/api/admin/nope", "/ws", "/ws/", "/ws/a/b/c/d", "/nope", "/index.html", "/call"] {
+    for path in ["/api/nope", "/api/", "/api/admin/nope", "/ws", "/ws/", "/ws/a/b/c/d", "/nope", "/index.html", "/call"]
+    {
         let answer = get(&service, path).await;
         let (status, kind) = (answer.status(), answer.headers().get("content-type").cloned());
         assert!(status.is_client_error(), "{path} answered {status}");

@@ -120,9 +120,7 @@ function telephone(me, token) {
   /** @param {string[]} ids @param {'voice' | 'video'} type */
   async function dial(ids, type) {
     if (live.live()) return;
-    noProblem();
     outcome('', '');
-    again(null);
     for (const id of ids) folk.know(id, '', true);
     try {
       await phone.call(ids.length > 1 ? ids : ids[0], { type });
@@ -199,7 +197,12 @@ function telephone(me, token) {
   phone.on('error', (/** @type {{ code: string }} */ error) => {
     if (['replaced', 'unauthorized', 'forbidden'].includes(error.code)) closed(error);
   });
-  phone.on('call', live.take);
+  phone.on('call', (call) => {
+    noProblem();
+    outcome('', '');
+    again(null);
+    live.take(call);
+  });
   phone.on('incoming', (call) => ring.ring(call, t));
   phone.on('missed', (/** @type {{ from: { id: string, name: string }, reason: string }} */ { from, reason }) => {
     folk.know(from.id, from.name);

@@ -196,28 +196,29 @@ export function stage({ phone, t, names }, people, ended) {
     const mine = (told) => (/** @type {any} */ about) => {
       if (call === next) told(about);
     };
-    const say = (/** @type {string} */ words) => {
+    const say = (/** @type {string} */ words, passing = false) => {
       note = words;
       showState();
+      if (passing) setTimeout(() => note === words && call === next && say(''), 4000);
     };
     next.on('state', mine(changed));
     next.on('ringing', mine(showState));
     next.on('answered', mine(showState));
     next.on('stream', mine(showState));
     next.on('local', mine(showState));
-    next.on('peer_joined', mine(({ user }) => say(t('joined', { name: people.nameOf(String(user)) }))));
+    next.on('peer_joined', mine(({ user }) => say(t('joined', { name: people.nameOf(user) }), true)));
     next.on('peer_left', mine(({ user }) => {
-      if (next.peers.size > 1) say(t('left', { name: people.nameOf(String(user)) }));
+      if (next.peers.size > 1) say(t('left', { name: people.nameOf(user) }), true);
     }));
     next.on('reconnecting', mine(({ user, whose }) => {
-      say(whose === 'mine' ? t('mine_lost') : t('theirs_lost', { name: people.nameOf(String(user)) }));
+      say(whose === 'mine' ? t('mine_lost') : t('theirs_lost', { name: people.nameOf(user) }));
     }));
     next.on('reconnected', mine(() => say('')));
     next.on('quality', mine(({ user, word }) => {
-      quality.set(String(user), word);
+      quality.set(user, word);
       showState();
     }));
-    next.on('notice', mine(() => say(t('by_voice'))));
+    next.on('notice', mine(() => say(t('by_voice'), true)));
     next.on('ended', mine(over));
     changed();
   }

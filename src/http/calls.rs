@@ -51,18 +51,21 @@ pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query
     Ok(HttpResponse::Ok().json(json!({ "success": true, "calls": calls, "next_cursor": next_cursor })))
 }
 
+/// The user whose calls are asked for, where one is named and this reader may.
+pub(super) fn readable_user(edge: &Edge, identity: &Identity, text: Option<&str>) -> Result<Option<UserId>, Refusal> {
+    let user = text.map(user_id).transpose()?.map(|user| edge.directory.resolve(user));
+    if user.as_ref().is_some_and(|user| !identity.may_read_of(user)) {
+        return Err(Refusal::Forbidden("only admins and services see other people's calls".to_owned()));
+    }
+    Ok(user)
+}
+
 fn filter(edge: &Edge, identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
     // A profile is another address of a user.
     let user_id = |text| user_id(text).map(|user| edge.directory.resolve(user));
-    let user = query.user.as_deref().map(user_id).transpose()?;
-    if let Some(user) = &user
-        && !identity.may_read_of(user)
-    {
-        return Err(Refusal::Forbidden("only admins and services see other people's calls".to_owned()));
-    }
     Ok(CallFilter {
         member: (!sees_all(identity)).then(|| identity.user.clone()),
-        user,
+        user: readable_user(edge, identity, query.user.as_deref())?,
         peer: query.peer.as_deref().map(user_id).transpose()?,
         status: query.status.map(|text| known("status", &text, log_status)).transpose()?,
         reason: query.reason.map(|text| known("reason", &text, Reason::parse)).transpose()?,
@@ -90,7 +93,7 @@ pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
 }
 
-fn truth(text: &str) -> Option<bool> {
+pub(super) fn truth(text: &str) -> Option<bool> {
     match text {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),

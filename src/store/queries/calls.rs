@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 
 use super::MAX_PAGE;
 use super::rows::{CallRow, Cursor, assemble, legs_of, user};
+use super::span::{span, started};
 use crate::call::TraceEntry;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -47,8 +48,10 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     let db = store.readers();
     let db = db.as_ref();
     let (mut rows, legs) = within(async {
+        let Some(span) = span(db, filter.since, filter.until).await? else { return Ok(Default::default()) };
         let rows = table::Entity::find()
             .filter(condition(filter))
+            .filter(table::Column::Id.between(span.lowest, span.highest))
             .order_by_desc(table::Column::Id)
             // One more than asked for tells whether there is a next page.
             .limit(limit + 1)
@@ -151,8 +154,7 @@ fn condition(filter: &CallFilter) -> Condition {
     all.add_option(filter.reason.map(|reason| C::Reason.eq(reason.as_str())))
         .add_option(filter.call_type.map(|kind| C::CallType.eq(kind.as_str())))
         .add_option(filter.conversation_id.as_ref().map(|id| C::ConversationId.eq(id.as_str())))
-        .add_option(filter.since.map(|since| C::StartedAt.gte(since)))
-        .add_option(filter.until.map(|until| C::StartedAt.lt(until)))
+        .add(started(filter.since, filter.until))
         .add_option(filter.before.as_ref().map(|cursor| C::Id.lt(cursor.call)))
 }
 

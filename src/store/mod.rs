@@ -6,6 +6,7 @@
 mod error;
 pub mod migrate;
 pub mod queries;
+pub mod statistics;
 pub mod told;
 pub mod vocabulary;
 mod writer;

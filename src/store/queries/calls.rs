@@ -122,7 +122,7 @@ pub async fn events(store: &Store, id: CallId) -> Result<Vec<TraceEntry>, StoreE
 }
 
 /// The calls a user has a leg in; with `missed`, one they missed.
-fn calls_with(who: Option<&UserId>, missed: bool) -> SelectStatement {
+pub(super) fn calls_with(who: Option<&UserId>, missed: bool) -> SelectStatement {
     let mut legs = Query::select();
     legs.column(call_legs::Column::CallId).from(call_legs::Entity);
     if let Some(who) = who {

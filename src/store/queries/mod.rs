@@ -8,6 +8,7 @@ mod recovery;
 mod report;
 mod reported;
 mod rows;
+mod stats;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
 pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
@@ -17,6 +18,7 @@ pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};
 pub use reported::{logged_already, settle_reported};
 pub use rows::{CallRow, Cursor, Participant};
+pub use stats::{Period, Spread, Summary, durations, groups, summary, time_to_answer};
 
 /// The most rows a page may have.
 pub const MAX_PAGE: u64 = 200;

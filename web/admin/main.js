@@ -2,7 +2,6 @@
 // its own; what they share (words, requests, dialogs, the address) they are handed from here.
 
 import { words } from '/shared/i18n.js';
-import { Switchboard } from '/sdk/switchboard.js';
 import { charts } from './charts.js';
 import { devices } from './devices.js';
 import { formats } from './format.js';
@@ -11,6 +10,7 @@ import { history as calls } from './history.js';
 import { missed } from './missed.js';
 import { numbers, overview } from './overview.js';
 import { forget, identity, keep, readAddress } from './session.js';
+import { service } from './service.js';
 import { strings } from './strings.js';
 
 const TIMEOUT = 10_000;
@@ -63,13 +63,16 @@ function showDoor(name) {
 
 /** @param {{ user: string, token: () => Promise<string> }} who */
 function start(who) {
-  const phone = new Switchboard({ user: who.user, token: who.token });
-
-  /** @param {string} path @param {Record<string, string | number | undefined>} query */
-  const address = (path, query) => {
-    const given = Object.entries(query).filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]);
-    return given.length ? `${path}?${new URLSearchParams(given)}` : path;
-  };
+  const line = service(who, (connected) => {
+    const connection = byId('connection');
+    connection.dataset.state = connected ? 'connected' : 'reconnecting';
+    connection.textContent = t(connected ? 'live' : 'polling');
+    // What changed before the service told us of changes.
+    if (connected) refresh();
+  }, (parts) => {
+    // The other numbers are on the first page only, but what is unseen is counted on every one.
+    if (parts.includes('missed') || parts.some((part) => views[name()].parts.includes(part))) refresh();
+  });
 
   /** @type {import('./types').App} */
   const app = {
@@ -82,15 +85,8 @@ function start(who) {
       const words = t(`${kind}.${name}`);
       return words === `${kind}.${name}` ? String(name ?? '–') : words;
     },
-    api: (path, query = {}, init = {}) => {
-      const late = AbortSignal.timeout(TIMEOUT);
-      return phone.fetch(address(path, query), { ...init, signal: init.signal ? AbortSignal.any([init.signal, late]) : late });
-    },
-    raw: async (path, query) => {
-      const answer = await fetch(address(path, query), { headers: { authorization: `Bearer ${await who.token()}` } });
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      return answer;
-    },
+    api: line.api,
+    raw: line.raw,
     go: (changes, { replace = false } = {}) => {
       const to = at();
       to.set('view', name());
@@ -100,7 +96,6 @@ function start(who) {
       }
       visit(`?${to}`, replace);
     },
-    refresh: () => refresh(),
     act: async (button, work) => {
       if (button.ariaBusy === 'true') return;
       button.ariaBusy = 'true';
@@ -141,7 +136,7 @@ function start(who) {
     if (code === 'forbidden') showDoor('forbidden');
     if (code === 'unauthorized') askForToken(t('bad_token'));
     if (code !== 'forbidden' && code !== 'unauthorized') return false;
-    phone.close();
+    line.close();
     return true;
   });
 
@@ -176,24 +171,10 @@ function start(who) {
   });
   addEventListener('popstate', route);
 
-  const connection = byId('connection');
-  phone.on('state', (state) => {
-    connection.dataset.state = state;
-    connection.textContent = t(state === 'connected' ? 'live' : 'polling');
-    // What changed before we listened is read again.
-    if (state === 'connected') phone.request({ type: 'admin_subscribe' }).then(() => refresh(), () => {});
-  });
-  phone.on('message', (message) => {
-    if (message.type !== 'admin_changed') return;
-    const changed = /** @type {string[]} */ (message.parts);
-    // The numbers at the top are on the first page only, but what is unseen is counted on every one.
-    if (changed.includes('missed') || changed.some((part) => views[name()].parts.includes(part))) refresh();
-  });
   byId('inside').hidden = false;
   byId('sign-in').hidden = true;
   route();
-  // Without a socket the page goes on by asking.
-  phone.connect().catch(() => {});
+  line.open();
 }
 
 /** @param {string} [problem] */

@@ -14,7 +14,6 @@ export interface App {
   go: (changes: Record<string, string>, how?: { replace?: boolean }) => void;
   /** Where we are. */
   at: () => URLSearchParams;
-  refresh: () => void;
   /** Says it to who listens instead of looking. */
   say: (text: string) => void;
   confirm: (title: string, text: string, yes: string) => Promise<boolean>;

@@ -26,7 +26,7 @@ fn the_defaults_are_sound_and_those_of_the_specification() {
     assert_eq!(settings.limits.queue, 256);
     assert_eq!(settings.limits.max_connections, 20_000 - 128);
     assert_eq!((settings.auth.mode, settings.server.bind.to_string().as_str()), (AuthMode::Dev, "127.0.0.1:8080"));
-    assert!(settings.conversations_are_open());
+    assert!(settings.conversations_are_open() && settings.directory_is_open());
 }
 
 #[test]

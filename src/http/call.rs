@@ -13,6 +13,7 @@ use super::{Edge, ask};
 use crate::auth::Identity;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
 use crate::ids::{CallId, ConversationId, DeviceId, UserId};
+use crate::router::Part;
 use crate::router::messages::{Peer, Reply};
 use crate::signal::{Command, Reason, Refusal};
 use crate::store::queries::{self, Cursor, MissedCall};
@@ -211,6 +212,7 @@ pub async fn mark_seen(
     if !known {
         return Err(Refusal::NotFound("missed call"));
     }
+    edge.directory.stir(Part::Missed);
     let callee = (!all).then_some(&identity.user);
     let unseen = queries::unseen_count(&edge.store, callee).await?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "unseen_count": unseen })))

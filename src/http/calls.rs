@@ -82,11 +82,11 @@ fn filter(edge: &Edge, identity: &Identity, query: Query) -> Result<CallFilter, 
     })
 }
 
-fn user_id(text: &str) -> Result<UserId, Refusal> {
+pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
     UserId::parse(text).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
 }
 
@@ -98,7 +98,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
+pub(super) fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
     read(text).ok_or_else(|| Refusal::Invalid(format!("{name} cannot be \"{text:.64}\"")))
 }
 

@@ -1,6 +1,8 @@
 //! The REST edge: who asks, from where, how much, and how a "no" looks. Handlers turn requests into
 //! commands and queries, and their answers into JSON; they decide nothing.
 
+pub mod about;
+mod admin;
 pub mod auth;
 pub mod body;
 mod call;
@@ -15,6 +17,7 @@ mod ops;
 mod pages;
 pub mod refusal;
 mod status;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,7 @@ use crate::router::messages::{Ask, Peer, Reply, ReplyTo};
 use crate::router::{CallRouter, Directory, Mailboxes, Visibility};
 use crate::signal::{Command, Refusal};
 use crate::store::{Store, StoreError, Writer};
+use about::About;
 
 /// How long a request waits for the router's answer. The writer answers within less.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -49,6 +53,8 @@ pub struct Edge {
     pub writer: Writer,
     /// The clock.
     pub clock: Clock,
+    /// What this process is.
+    pub about: About,
     /// Who may see how users stand.
     pub visibility: Arc<Visibility>,
     /// STUN and TURN.
@@ -67,6 +73,7 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
         config
             .service(at("/healthz").route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)))
             .service(at("/readyz").route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)))
+            .service(at("/api/about").route(web::get().to(about::about)))
             .service(at("/api/dev/token").route(web::post().to(auth::dev_token)))
             .service(at("/api/status/heartbeat").route(web::post().to(status::heartbeat)))
             .service(at("/api/status/update").route(web::post().to(status::update)))
@@ -95,6 +102,13 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
             .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))
+            .service(at("/api/users").route(web::get().to(users::list)))
+            .service(at("/api/admin/overview").route(web::get().to(admin::overview)))
+            .service(at("/api/admin/calls").route(web::get().to(admin::calls)))
+            .service(at("/api/admin/calls/{id}/kill").route(web::post().to(admin::kill)))
+            .service(at("/api/admin/sessions").route(web::get().to(admin::sessions)))
+            .service(at("/api/admin/sessions/{id}/close").route(web::post().to(admin::close)))
+            .service(at("/api/admin/nodes").route(web::get().to(admin::nodes)))
             .configure(pages::routes);
     }
 }

@@ -7,6 +7,7 @@
 pub mod channels;
 pub mod close;
 pub mod connections;
+mod following;
 pub mod frames;
 mod greeting;
 pub mod handshake;
@@ -244,8 +245,13 @@ async fn open(
     };
     let verdict = edge.admission.admit(&req, door).await;
     upgrade(&req, payload, edge, verdict, |admitted, outbox, payload| {
-        begin(edge, dialect, door, admitted, device, outbox, payload);
+        begin(edge, dialect, door, (admitted, peer_of(&req)), device, outbox, payload);
     })
+}
+
+/// The other end of the connection.
+fn peer_of(req: &HttpRequest) -> Option<IpAddr> {
+    req.peer_addr().map(|peer| peer.ip())
 }
 
 /// The device a client names in its query, if it does; a sentence where that is no name.
@@ -274,8 +280,8 @@ fn upgrade(
         Ok(response) => response,
         Err(why) => return why.error_response(),
     };
-    let address = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(lease) = edge.connections.take(address, &edge.limits) else {
+    let known = peer_of(req).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(lease) = edge.connections.take(known, &edge.limits) else {
         let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many connections; try again later");
         full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
         return full;
@@ -296,7 +302,7 @@ fn begin(
     edge: &SocketEdge,
     dialect: Arc<dyn Dialect>,
     door: Door<'_>,
-    admitted: Admitted,
+    (admitted, address): (Admitted, Option<IpAddr>),
     device: DeviceId,
     outbox: Arc<Outbox>,
     payload: web::Payload,
@@ -308,7 +314,7 @@ fn begin(
         Door::Profile(profile) => Some(profile.clone()),
     };
     let session = SessionId::next();
-    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, sees_all };
+    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, address, sees_all };
     let admission = edge.admission.clone();
     WsSession::open(Parts {
         outlet: SocketOutlet::new(who, dialect, outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),

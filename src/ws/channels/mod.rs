@@ -6,6 +6,7 @@
 mod bundle;
 mod hub;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter};
@@ -16,7 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use super::outbox::Outbox;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
-use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, refuse, upgrade};
+use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, peer_of, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
@@ -112,7 +113,7 @@ async fn open(
     };
     let verdict = edge.admission.admit(&req, &place).await;
     upgrade(&req, payload, sockets, verdict, |admitted, outbox, payload| {
-        begin(sockets, edge, admitted, (device, place.clone()), outbox, payload);
+        begin(sockets, edge, (admitted, peer_of(&req)), (device, place.clone()), outbox, payload);
     })
 }
 
@@ -120,7 +121,7 @@ async fn open(
 fn begin(
     sockets: &SocketEdge,
     edge: &ChannelsEdge,
-    admitted: Admitted,
+    (admitted, address): (Admitted, Option<IpAddr>),
     (device, place): (DeviceId, Place),
     outbox: Arc<Outbox>,
     payload: web::Payload,
@@ -128,7 +129,7 @@ fn begin(
     let Admitted { user, name, expires_at, sees_all, .. } = admitted;
     let socket = DeviceId::generate();
     let session = SessionId::next();
-    let who = Identity { user: user.clone(), name, profile: None, device: socket, session, sees_all };
+    let who = Identity { user: user.clone(), name, profile: None, device: socket, session, address, sees_all };
     let outlet = SocketOutlet::new(
         who,
         edge.dialect.clone(),

@@ -37,9 +37,16 @@ macro_rules! in_browsers_on_both {
     };
 }
 
+mod admin;
+mod budgets;
 mod calls;
 mod devices;
+mod gallery;
 mod groups;
+mod keyboard;
 mod outages;
 mod permissions;
 mod relay;
+mod states;
+mod widget;
+mod words;

@@ -193,6 +193,10 @@ impl Page {
         self.press_char(key.into()).await;
     }
 
+    pub async fn press_space(&self) {
+        self.press_char(' ').await;
+    }
+
     async fn press_char(&self, value: char) {
         let stroke = KeyActions::new("keyboard".into()).then(KeyAction::Down { value }).then(KeyAction::Up { value });
         self.client.perform_actions(stroke).await.unwrap_or_else(|error| panic!("user {}: a key: {error}", self.user));

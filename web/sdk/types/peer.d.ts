@@ -19,6 +19,8 @@ export class Link {
     /** Answered: there is so much time to connect. */
     expect(): void;
     restart(): void;
+    /** The service was restarted, and what was under way may be lost. */
+    resync(): void;
     /** @param {RTCConfiguration} rtc fresh credentials */
     configure(rtc: RTCConfiguration): void;
     close(): void;

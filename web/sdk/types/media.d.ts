@@ -1,3 +1,11 @@
+/**
+ * Opens microphone and camera.
+ * @param {boolean} audio
+ * @param {boolean} video
+ * @param {Chosen} chosen
+ * @returns {Promise<MediaStream>}
+ */
+export function capture(audio: boolean, video: boolean, chosen: Chosen): Promise<MediaStream>;
 export function listDevices(): Promise<{
     microphones: {
         id: string;
@@ -12,7 +20,6 @@ export function listDevices(): Promise<{
         label: string;
     }[];
 }>;
-export function capture(audio: boolean, video: boolean, chosen: Chosen): Promise<MediaStream>;
 export function captureScreen(): Promise<MediaStream>;
 export type Chosen = {
     microphone?: string;

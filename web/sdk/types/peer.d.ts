@@ -6,8 +6,8 @@ export class Link {
     invite(): Promise<RTCSessionDescription | null>;
     /** The first offer, within a call. */
     start(): Promise<void>;
-    /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description */
-    described(kind: "offer" | "answer", description: RTCSessionDescriptionInit): Promise<void>;
+    /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description @param {number} [round] */
+    described(kind: "offer" | "answer", description: RTCSessionDescriptionInit, round?: number): Promise<void>;
     /** @param {RTCIceCandidateInit} candidate */
     candidate(candidate: RTCIceCandidateInit): void;
     /**
@@ -19,6 +19,8 @@ export class Link {
     /** Answered: there is so much time to connect. */
     expect(): void;
     restart(): void;
+    /** The service was restarted, and what was under way may be lost. */
+    resync(): void;
     /** @param {RTCConfiguration} rtc fresh credentials */
     configure(rtc: RTCConfiguration): void;
     close(): void;

@@ -88,7 +88,7 @@ export function stage({ phone, t, names }, people, ended) {
   const shown = () => (call?.direction === 'in' && call.state === 'ringing' ? 'incoming' : (call?.state ?? 'idle'));
 
   function stateWords() {
-    if (!call) return '';
+    if (!call || shown() === 'incoming') return '';
     const name = names(peers().map(({ id }) => id)) || (call.from?.name ?? '');
     switch (call.state) {
       case 'starting': return t('starting');

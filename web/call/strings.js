@@ -17,7 +17,6 @@ export const STRINGS = {
       signed_in_as: 'Signed in as {name}',
       bad_id: 'An id has up to 64 letters, digits or . _ : @ -',
       connecting: 'Connecting…',
-      connected: 'Connected',
       reconnecting: 'Reconnecting…',
       closed: 'Not connected',
       ring_setup: 'Enable sound and notifications',
@@ -157,7 +156,6 @@ export const STRINGS = {
       signed_in_as: 'مسجّل باسم {name}',
       bad_id: 'المعرّف حتى 64 حرفًا أو رقمًا أو . _ : @ -',
       connecting: 'جارٍ الاتصال…',
-      connected: 'متصل',
       reconnecting: 'جارٍ استعادة الاتصال…',
       closed: 'غير متصل',
       ring_setup: 'تفعيل الصوت والإشعارات',
@@ -183,7 +181,6 @@ export const STRINGS = {
       redial: 'الاتصال مجددًا بـ {name}',
       again: 'اتصل مجددًا',
       missed: {
-        zero: 'لا مكالمات فائتة',
         one: 'مكالمة فائتة واحدة',
         two: 'مكالمتان فائتتان',
         few: '{count} مكالمات فائتة',

@@ -142,6 +142,7 @@ export class Call extends Emitter {
 
   /** @param {string | number} userId */
   async invite(userId) {
+    if (!this.since) throw new SwitchboardError('out_of_turn', 'nobody has answered yet');
     const peer = this.#peer(`${userId}`);
     if (peer.state === 'left') peer.state = 'ringing';
     this.#group = true;
@@ -268,7 +269,7 @@ export class Call extends Emitter {
 
   /** @internal The service does not know what we told each other last. */
   resync() {
-    for (const { link } of this.#inner()) if (link && !link.up) link.restart();
+    for (const { link } of this.#inner()) link?.resync();
   }
 
   /** @internal Another network. */

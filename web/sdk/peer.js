@@ -64,7 +64,7 @@ export class Link {
 
   /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description */
   described(kind, description) {
-    return this.#inTurn(() => (kind === 'offer' ? this.#offered_(description) : this.#answered(description)));
+    return this.#inTurn(() => (kind === 'offer' ? this.#accept(description) : this.#answered(description)));
   }
 
   /** @param {RTCIceCandidateInit} candidate */
@@ -97,6 +97,13 @@ export class Link {
 
   restart() {
     if (this.#settled) this.#pc.restartIce();
+  }
+
+  /** The service was restarted, and what was under way may be lost. */
+  resync() {
+    const { signalingState, localDescription } = this.#pc;
+    if (signalingState === 'have-local-offer') this.#owner.say('call_offer', { offer: localDescription });
+    else if (!this.up) this.restart();
   }
 
   /** @param {RTCConfiguration} rtc fresh credentials */
@@ -164,7 +171,7 @@ export class Link {
   }
 
   /** @param {RTCSessionDescriptionInit} offer */
-  async #offered_(offer) {
+  async #accept(offer) {
     const pc = this.#pc;
     // The same again, after a reconnect: so is the answer.
     if (offer.sdp !== this.#offered || pc.signalingState !== 'stable') {

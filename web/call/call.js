@@ -107,6 +107,7 @@ function problem(code, retry, voice) {
 
 /** What became of a call. @param {string} key @param {string} name @param {string} [length] */
 function ending(key, name, length = '') {
+  if (key === 'draining') return t('end_unavailable');
   const words = t(`end_${key}`, { name, length });
   return words === `end_${key}` ? t('end_failed') : words;
 }

@@ -182,7 +182,7 @@ export function stage({ phone, t, names }, people, ended) {
     if (document.pictureInPictureElement) void document.exitPictureInPicture().catch(() => {});
     const lost = $('call').contains(document.activeElement) || document.activeElement === document.body;
     ended(was);
-    const back = /** @type {HTMLElement} */ (before?.isConnected ? before : $('callee'));
+    const back = /** @type {HTMLElement} */ (before?.isConnected && before !== document.body ? before : $('callee'));
     if (lost || !document.activeElement || document.activeElement === document.body) back.focus();
   }
 

@@ -146,6 +146,7 @@ export type Inner = Peer & {
     link: Link | null;
     troubles: Set<"socket" | "ice" | "theirs">;
     started: boolean;
+    why: string;
 };
 import { Emitter } from './emitter.js';
 import { SwitchboardError } from './errors.js';

@@ -6,8 +6,8 @@ export class Link {
     invite(): Promise<RTCSessionDescription | null>;
     /** The first offer, within a call. */
     start(): Promise<void>;
-    /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description */
-    described(kind: "offer" | "answer", description: RTCSessionDescriptionInit): Promise<void>;
+    /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description @param {number} [round] */
+    described(kind: "offer" | "answer", description: RTCSessionDescriptionInit, round?: number): Promise<void>;
     /** @param {RTCIceCandidateInit} candidate */
     candidate(candidate: RTCIceCandidateInit): void;
     /**

@@ -80,9 +80,9 @@ function signOut() {
 
 const isProblem = (/** @type {string} */ code) => t(`${code}_way`) !== `${code}_way`;
 
-function noProblem() {
+const noProblem = () => {
   $('problem').hidden = true;
-}
+};
 
 /** @param {string} code @param {() => void} [retry] @param {() => void} [voice] */
 function problem(code, retry, voice) {
@@ -103,6 +103,13 @@ function problem(code, retry, voice) {
   }
   box.hidden = false;
   part('button:not([hidden])').focus();
+}
+
+/** What became of a call. @param {string} key @param {string} name @param {string} [length] */
+function ending(key, name, length = '') {
+  if (key === 'draining') return t('end_unavailable');
+  const words = t(`end_${key}`, { name, length });
+  return words === `end_${key}` ? t('end_failed') : words;
 }
 
 // --- the telephone --------------------------------------------------------------------------------
@@ -138,24 +145,20 @@ function telephone(me, token) {
     if (isProblem(code)) {
       outcome(code, '');
       problem(code, () => dial(ids, type), type === 'video' ? () => dial(ids, 'voice') : undefined);
-    } else {
-      const known = t(`end_${reason}`);
-      outcome(reason, known === `end_${reason}` ? t('end_failed') : t(`end_${reason}`, { name: names(ids) }));
-    }
+    } else outcome(reason, ending(reason, names(ids)));
   }
 
   /** @param {Call} call */
   function ended(call) {
     const reason = call.reason ?? 'failed';
     const ids = [...call.peers.keys()];
-    const length = clock(call.duration ?? 0);
     again(null);
     if (call.direction === 'out' && !call.since && reason !== 'cancelled') refused(reason, ids, call.type);
     else if (call.direction === 'in' && !call.since) {
       const name = call.from.name || folk.nameOf(call.from.id);
       const key = { declined: 'refused', cancelled: 'missed', no_answer: 'missed' }[reason] ?? reason;
-      outcome(reason, t(`end_${key}`, { name }));
-    } else outcome(reason, t(`end_${reason}`, { name: names(ids), length }));
+      outcome(reason, ending(key, name));
+    } else outcome(reason, ending(reason, names(ids), clock(call.duration)));
     void past();
   }
 
@@ -229,9 +232,6 @@ function telephone(me, token) {
     else void dial(ids, type === 'video' ? 'video' : 'voice');
   };
   $('callee').oninput = () => $('callee').setCustomValidity('');
-
-  // For people with the console open.
-  Object.assign(window, { phone });
 }
 
 // --- the page -------------------------------------------------------------------------------------

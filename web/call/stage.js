@@ -88,7 +88,7 @@ export function stage({ phone, t, names }, people, ended) {
   const shown = () => (call?.direction === 'in' && call.state === 'ringing' ? 'incoming' : (call?.state ?? 'idle'));
 
   function stateWords() {
-    if (!call) return '';
+    if (!call || shown() === 'incoming') return '';
     const name = names(peers().map(({ id }) => id)) || (call.from?.name ?? '');
     switch (call.state) {
       case 'starting': return t('starting');
@@ -182,7 +182,7 @@ export function stage({ phone, t, names }, people, ended) {
     if (document.pictureInPictureElement) void document.exitPictureInPicture().catch(() => {});
     const lost = $('call').contains(document.activeElement) || document.activeElement === document.body;
     ended(was);
-    const back = /** @type {HTMLElement} */ (before?.isConnected ? before : $('callee'));
+    const back = /** @type {HTMLElement} */ (before?.isConnected && before !== document.body ? before : $('callee'));
     if (lost || !document.activeElement || document.activeElement === document.body) back.focus();
   }
 

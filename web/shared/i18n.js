@@ -52,12 +52,8 @@ export function words(table) {
 
   /** @param {ParentNode} [root] */
   function translate(root = document) {
-    for (const element of root.querySelectorAll('[data-t]')) {
-      element.textContent = t(/** @type {HTMLElement} */ (element).dataset.t ?? '');
-    }
-    for (const element of root.querySelectorAll('[data-t-label]')) {
-      element.setAttribute('aria-label', t(/** @type {HTMLElement} */ (element).dataset.tLabel ?? ''));
-    }
+    for (const element of root.querySelectorAll('[data-t]')) element.textContent = t(String(element.getAttribute('data-t')));
+    for (const element of root.querySelectorAll('[data-t-label]')) element.ariaLabel = t(String(element.getAttribute('data-t-label')));
   }
 
   /** Shows the page in another language, now and next time. @param {string} other */

@@ -50,6 +50,9 @@ pub struct Summary {
     pub median_time_to_answer_ms: Option<f64>,
 }
 
+/// A group as the database answers it: stretch, phase, reason, answered, missed, calls, seconds.
+type Counted = (i64, String, Option<String>, bool, bool, i64, i64);
+
 /// What became of the calls of a period.
 pub async fn summary(store: &Store, period: &Period) -> Result<Summary, StoreError> {
     let grid = Grid { step: Step::Day, ahead: 0 };
@@ -64,7 +67,7 @@ pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Gr
     let mut missed = calls_with(period.member.as_ref(), true);
     missed.and_where(Expr::col((call_legs::Entity, call_legs::Column::CallId)).equals((calls::Entity, C::Id)));
     let db = store.readers();
-    let rows: Vec<(i64, String, Option<String>, bool, bool, i64, i64)> = within_limit(
+    let rows: Vec<Counted> = within_limit(
         PATIENCE,
         calls::Entity::find()
             .select_only()

@@ -9,6 +9,7 @@ mod call;
 mod call_logs;
 mod calls;
 mod channels;
+mod export;
 pub mod gate;
 mod ice;
 pub mod limits;
@@ -101,6 +102,7 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .route(web::put().to(call_logs::update)),
             )
             .service(at("/api/calls").route(web::get().to(calls::list)))
+            .service(at("/api/calls.csv").route(web::get().to(calls::table)))
             .service(at("/api/calls/stats").route(web::get().to(stats::stats)))
             .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
             .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 
 use super::MAX_PAGE;
 use super::rows::{CallRow, Cursor, assemble, legs_of, user};
-use super::span::{span, started};
+use super::span::{Span, span, started};
 use crate::call::TraceEntry;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -47,8 +47,14 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     let limit = filter.limit.clamp(1, MAX_PAGE);
     let db = store.readers();
     let db = db.as_ref();
-    let (mut rows, legs) = within(async {
-        let Some(span) = span(db, filter.since, filter.until).await? else { return Ok(Default::default()) };
+    let (mut rows, legs, lowest) = within(async {
+        let span = match filter.before.as_ref().and_then(|before| before.lowest) {
+            Some(lowest) => Span { lowest, highest: i64::MAX },
+            None => match span(db, filter.since, filter.until).await? {
+                Some(span) => span,
+                None => return Ok(Default::default()),
+            },
+        };
         let rows = table::Entity::find()
             .filter(condition(filter))
             .filter(table::Column::Id.between(span.lowest, span.highest))
@@ -58,12 +64,12 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
             .all(db)
             .await?;
         let legs = legs_of(db, &rows).await?;
-        Ok((rows, legs))
+        Ok((rows, legs, span.lowest))
     })
     .await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|last| Cursor { call: last.id, callee: None });
+    let next = rows.last().filter(|_| more).map(|last| Cursor { call: last.id, callee: None, lowest: Some(lowest) });
     Ok((assemble(rows, legs)?, next))
 }
 

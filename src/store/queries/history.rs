@@ -138,8 +138,11 @@ pub async fn missed(store: &Store, filter: &MissedFilter) -> Result<MissedPage, 
     .await?;
     let more = legs.len() as u64 > limit;
     legs.truncate(limit as usize);
-    let next =
-        legs.last().filter(|_| more).map(|last| Cursor { call: last.call_id, callee: Some(last.user_id.clone()) });
+    let next = legs.last().filter(|_| more).map(|last| Cursor {
+        call: last.call_id,
+        callee: Some(last.user_id.clone()),
+        lowest: None,
+    });
     let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
     let page = legs
         .into_iter()

@@ -108,8 +108,8 @@ pub async fn mark_seen(
     if !known {
         return Err(Refusal::NotFound("missed call"));
     }
-    let callee = (!all).then_some(&identity.user);
     edge.directory.stir(Part::Missed);
+    let callee = (!all).then_some(&identity.user);
     let unseen = queries::unseen_count(&edge.store, callee).await?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "unseen_count": unseen })))
 }
@@ -142,7 +142,9 @@ pub async fn mark_all_seen(caller: Caller, edge: web::Data<Edge>, Text(body): Te
         None => Some(identity.user),
     };
     let marked = edge.writer.mark_all_seen(callee.as_ref(), now).await?;
-    edge.directory.stir(Part::Missed);
+    if marked > 0 {
+        edge.directory.stir(Part::Missed);
+    }
     let unseen = queries::unseen_count(&edge.store, callee.as_ref()).await?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "marked": marked, "unseen_count": unseen })))
 }

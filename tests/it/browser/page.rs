@@ -226,14 +226,17 @@ impl Page {
 
     /// Ends the browser as an accident would: nothing is said to anybody.
     pub fn kill(&self) {
-        let _ = std::process::Command::new("kill").args(["-9", &self.pid.to_string()]).status();
+        let mut kill = std::process::Command::new("kill");
+        // One that is gone already is no news.
+        let _ = kill.args(["-9", &self.pid.to_string()]).stderr(std::process::Stdio::null()).status();
     }
 
-    /// Closes the browser; whatever is left of it is ended.
+    /// Closes the browser; one that does not let itself be closed is ended.
     pub async fn close(&self) {
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.client.clone().close()).await;
-        // Of a browser that went this finds nobody.
-        self.kill();
+        let closed = tokio::time::timeout(Duration::from_secs(5), self.client.clone().close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            self.kill();
+        }
     }
 
     /// A picture of what is seen.

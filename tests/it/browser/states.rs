@@ -134,7 +134,7 @@ async fn dashboard(stage: Stage, task: Task, language: &'static str) {
         ("devices", "#sessions [data-session]"),
         ("missed", "#missed [data-call]"),
         ("history", "#history [data-call]"),
-        ("charts", "#chart-day svg"),
+        ("charts", "#chart-day svg[role=img]"),
     ] {
         page.click(&format!("nav [data-to={view}]")).await;
         page.until_shown(shows).await;

@@ -29,6 +29,26 @@ stories! {
         assert_eq!(list.iter().map(|call| call.seen_by_callee).collect::<Vec<_>>(), [false, true, false]);
     }
 
+    async fn people_come_in_the_order_of_their_ids_byte_by_byte(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let people = [("10", "Ten"), ("9", "N%ne"), ("Zoe", "Zoe"), ("ann", "Ann"), ("b_b", "Ben")];
+        writer.names(people.map(|(id, name)| (user(id), name.to_owned())).to_vec());
+        writer.open(ringing(1, "ann", &["nobody"])).await.unwrap().unwrap();
+        let ids = async |sought: Option<&str>, after: Option<&str>, limit| {
+            let page = queries::people(&store, sought, after.map(user).as_ref(), limit).await.unwrap();
+            page.into_iter().map(|person| person.user.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None, None, 50).await, ["10", "9", "Zoe", "ann", "b_b", "nobody"]);
+        assert_eq!(ids(None, Some("9"), 2).await, ["Zoe", "ann"]);
+        assert_eq!(ids(None, Some("nobody"), 2).await, [""; 0]);
+        assert_eq!(ids(Some("n%"), None, 50).await, ["9"]);
+        assert_eq!(ids(Some("_"), None, 50).await, ["b_b"]);
+        assert_eq!(ids(Some("zo"), None, 50).await, ["Zoe"]);
+        let names = queries::names(&store, &[user("9"), user("nobody"), user("never")]).await.unwrap();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), [(user("9"), "N%ne".to_owned())]);
+    }
+
     async fn pages_have_no_gaps_and_no_repeats(db: &Db) {
         let store = db.open().await;
         let writer = store.writer();

@@ -1,6 +1,7 @@
 //! What users live through, told from outside. A story's name is a sentence; each runs on SQLite and
 //! on PostgreSQL, and waits for what should happen instead of sleeping.
 
+mod admin;
 mod auth;
 mod bad_input;
 mod cancel_answer_decline;

@@ -71,14 +71,14 @@ async fn a_page_is_sent_compressed_to_who_takes_that(store: Store) {
     let service = Service::start(&store).await;
     for (path, _) in PAGES {
         let plain = get(&service, path).await;
-        assert_eq!(value(plain.headers(), "vary"), "accept-encoding", "{path}");
+        assert!(varies(plain.headers()), "{path}: {:?}", plain.headers());
         assert!(plain.headers().get("content-encoding").is_none(), "{path}");
         let plain_tag = value(plain.headers(), "etag").to_owned();
         let plain = plain.bytes().await.expect("a body");
 
         let packed = ask(&service, Method::GET, path, &[("accept-encoding", "gzip, br")]).await;
         assert_eq!(value(packed.headers(), "content-encoding"), "gzip", "{path}");
-        assert_eq!(value(packed.headers(), "vary"), "accept-encoding", "{path}");
+        assert!(varies(packed.headers()), "{path}: {:?}", packed.headers());
         let packed_tag = value(packed.headers(), "etag").to_owned();
         assert_ne!(packed_tag, plain_tag, "{path}: other bytes, another tag");
         let packed = packed.bytes().await.expect("a body");
@@ -91,6 +91,11 @@ async fn a_page_is_sent_compressed_to_who_takes_that(store: Store) {
             assert!(answer.headers().get("content-encoding").is_none(), "{path} for {refusing}");
         }
     }
+}
+
+/// Whether who keeps this knows that there are two forms of it.
+fn varies(headers: &HeaderMap) -> bool {
+    value(headers, "vary").split(',').any(|one| one.trim().eq_ignore_ascii_case("accept-encoding"))
 }
 
 fn unpack(packed: &[u8]) -> Vec<u8> {

@@ -73,7 +73,7 @@ export function history(app, format) {
     { head: 'callees', cell: (cell, call) => put(cell, call.callee_ids.join(', ')) },
     { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
     { head: 'outcome', cell: (cell, call) => badge(cell, call.status, call.reason ? app.word('reason', call.reason) : app.word('status', call.status)) },
-    { head: 'duration', cell: (cell, call) => put(cell, call.answered_at ? format.length(call.duration_seconds) : '–') },
+    { head: 'duration', cell: (cell, call) => put(cell, call.answered_at && call.ended_at ? format.length(call.duration_seconds) : '–') },
   ]);
 
   /** What was found last, so that it is said once and not with each refresh. */

@@ -8,7 +8,7 @@ import { el, keyed, put } from './table.js';
 /** @param {import('./types').App} app @param {ReturnType<import('./format.js').formats>} format */
 export function timeline(app, format) {
   const panel = /** @type {HTMLElement} */ (document.getElementById('timeline'));
-  const title = /** @type {HTMLElement} */ (panel.querySelector('h3'));
+  const title = /** @type {HTMLElement} */ (panel.querySelector('h2'));
   const list = /** @type {HTMLElement} */ (panel.querySelector('ol'));
   const facts = /** @type {HTMLElement} */ (panel.querySelector('dl'));
   const shut = /** @type {HTMLButtonElement} */ (panel.querySelector('button'));
@@ -38,7 +38,7 @@ export function timeline(app, format) {
     (row, [, text]) => put(/** @type {Element} */ (row.lastElementChild), text));
     keyed(list, events, ({ seq }) => String(seq), ({ at, what, who, detail }) => {
       const offset = el('time', { datetime: at, title: format.date(at), dir: 'ltr' }, after(call.started_at, at));
-      const words = [app.word('what', what), who === null ? '' : app.t('by', { user: who }), detail ? app.word('reason', detail) : ''];
+      const words = [app.word('what', what), who === null ? '' : String(who), detail ? app.word('reason', detail) : ''];
       return el('li', { class: `is-${what}` }, offset, el('span', {}, words.filter(Boolean).join(' · ')));
     }, () => {});
   }

@@ -19,7 +19,7 @@ import { Link } from './peer.js';
  *   peer_left: { user: string, reason: string }, reconnecting: { user: string, whose: 'mine' | 'theirs' },
  *   reconnected: { user: string }, quality: Quality & { user: string }, notice: SwitchboardError, ended: { reason: string },
  * }} CallEvents
- * @typedef {Peer & { link: Link | null, troubles: Set<'socket' | 'ice' | 'theirs'>, started: boolean }} Inner
+ * @typedef {Peer & { link: Link | null, troubles: Set<'socket' | 'ice' | 'theirs'>, started: boolean, why: string }} Inner
  */
 
 const QUALITY_EVERY = 2500;
@@ -142,12 +142,13 @@ export class Call extends Emitter {
 
   /** @param {string | number} userId */
   async invite(userId) {
+    if (!this.since) throw new SwitchboardError('out_of_turn', 'nobody has answered yet');
     const peer = this.#peer(`${userId}`);
-    if (peer.state === 'left') peer.state = 'ringing';
+    Object.assign(peer, { state: peer.state === 'left' ? 'ringing' : peer.state, why: '' });
     this.#group = true;
     await this.#phone.connection.request(
       { type: 'call_invitation', to_user_id: peer.id, call_id: this.id, call_type: this.type }, true);
-    if (this.peers.get(peer.id)?.state === 'left') throw new SwitchboardError('peer_offline', `${peer.id} cannot come`);
+    if (peer.why) throw new SwitchboardError(`peer_${peer.why}`, `${peer.id} cannot come`);
     await this.#link(peer).start();
   }
 
@@ -243,8 +244,8 @@ export class Call extends Emitter {
       return;
     }
     this.#came(user);
-    if (message.type === 'call_offer') await link.described('offer', message.offer);
-    else if (message.answer) await link.described('answer', message.answer);
+    if (message.type === 'call_offer') await link.described('offer', message.offer, message.round);
+    else if (message.answer) await link.described('answer', message.answer, message.round);
   }
 
   /** @internal @param {string} reason it is over, whatever led to it */
@@ -268,7 +269,7 @@ export class Call extends Emitter {
 
   /** @internal The service does not know what we told each other last. */
   resync() {
-    for (const { link } of this.#inner()) if (link && !link.up) link.restart();
+    for (const { link } of this.#inner()) link?.resync();
   }
 
   /** @internal Another network. */
@@ -312,7 +313,7 @@ export class Call extends Emitter {
   #peer(id, name) {
     let peer = /** @type {Inner | undefined} */ (this.peers.get(id));
     if (!peer) {
-      peer = { id, name: id, state: 'ringing', stream: null, quality: null, link: null, troubles: new Set(), started: false };
+      peer = { id, name: id, state: 'ringing', stream: null, quality: null, link: null, troubles: new Set(), started: false, why: '' };
       this.peers.set(id, peer);
     }
     if (name) peer.name = name;
@@ -459,7 +460,7 @@ export class Call extends Emitter {
     const peer = this.#peer(user);
     if (peer.state === 'left') return;
     peer.link?.close();
-    Object.assign(peer, { state: 'left', link: null, stream: null, started: false });
+    Object.assign(peer, { state: 'left', why: reason, link: null, stream: null, started: false });
     peer.troubles.clear();
     this.emit('peer_left', { user, reason });
     this.#stand();

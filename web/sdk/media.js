@@ -1,4 +1,4 @@
-import { SwitchboardError } from './errors.js';
+import { SwitchboardError, typed } from './errors.js';
 
 /** @typedef {{ microphone?: string, camera?: string }} Chosen */
 
@@ -27,15 +27,20 @@ async function asked(ask) {
  * @param {boolean} audio
  * @param {boolean} video
  * @param {Chosen} chosen
+ * @returns {Promise<MediaStream>}
  */
-export const capture = (audio, video, chosen) => {
-  // A device that was unplugged since must not be the end of it: "ideal" takes another.
+export async function capture(audio, video, chosen) {
   /** @param {string | undefined} id */
-  const device = (id) => (id ? { deviceId: { ideal: id } } : true);
-  return asked(() =>
-    navigator.mediaDevices.getUserMedia({ audio: audio && device(chosen.microphone), video: video && device(chosen.camera) }),
-  );
-};
+  const device = (id) => (id ? { deviceId: { exact: id } } : true);
+  try {
+    const wanted = { audio: audio && device(chosen.microphone), video: video && device(chosen.camera) };
+    return await asked(() => navigator.mediaDevices.getUserMedia(wanted));
+  } catch (error) {
+    // The chosen one was unplugged: another will do.
+    if (typed(error).code !== 'device_not_found' || (!chosen.microphone && !chosen.camera)) throw error;
+    return capture(audio, video, {});
+  }
+}
 
 export const captureScreen = () => asked(() => navigator.mediaDevices.getDisplayMedia({ video: true }));
 

@@ -29,6 +29,8 @@ export class Link {
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   #offered = '';
+  /** Which of our offers an answer is to: one that was said twice, across a reconnect, is answered twice. */
+  #round = 0;
   #limit = 0;
   #restarting = 0;
   #before = { lost: 0, received: 0 };
@@ -62,9 +64,9 @@ export class Link {
     await this.#offer();
   }
 
-  /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description */
-  described(kind, description) {
-    return this.#inTurn(() => (kind === 'offer' ? this.#offered_(description) : this.#answered(description)));
+  /** @param {'offer' | 'answer'} kind @param {RTCSessionDescriptionInit} description @param {number} [round] */
+  described(kind, description, round) {
+    return this.#inTurn(() => (kind === 'offer' ? this.#accept(description, round) : this.#answered(description, round)));
   }
 
   /** @param {RTCIceCandidateInit} candidate */
@@ -97,6 +99,13 @@ export class Link {
 
   restart() {
     if (this.#settled) this.#pc.restartIce();
+  }
+
+  /** The service was restarted, and what was under way may be lost. */
+  resync() {
+    const { signalingState, localDescription } = this.#pc;
+    if (signalingState === 'have-local-offer') this.#owner.say('call_offer', { offer: localDescription, round: this.#round });
+    else if (!this.up) this.restart();
   }
 
   /** @param {RTCConfiguration} rtc fresh credentials */
@@ -155,7 +164,8 @@ export class Link {
     try {
       this.#making = true;
       await this.#pc.setLocalDescription();
-      if (this.#pc.localDescription?.type === 'offer') this.#owner.say('call_offer', { offer: this.#pc.localDescription });
+      const { localDescription: offer } = this.#pc;
+      if (offer?.type === 'offer') this.#owner.say('call_offer', { offer, round: (this.#round += 1) });
     } catch (error) {
       if (this.#pc.signalingState !== 'closed') throw error;
     } finally {
@@ -163,8 +173,8 @@ export class Link {
     }
   }
 
-  /** @param {RTCSessionDescriptionInit} offer */
-  async #offered_(offer) {
+  /** @param {RTCSessionDescriptionInit} offer @param {number} [round] */
+  async #accept(offer, round) {
     const pc = this.#pc;
     // The same again, after a reconnect: so is the answer.
     if (offer.sdp !== this.#offered || pc.signalingState !== 'stable') {
@@ -176,14 +186,14 @@ export class Link {
       await this.#attach();
       await pc.setLocalDescription();
     }
-    this.#owner.say('call_answer', { answer: pc.localDescription });
+    this.#owner.say('call_answer', { answer: pc.localDescription, round });
     this.#done();
   }
 
-  /** @param {RTCSessionDescriptionInit} answer */
-  async #answered(answer) {
+  /** @param {RTCSessionDescriptionInit} answer @param {number} [round] */
+  async #answered(answer, round = this.#round) {
     // Twice, or to an offer that gave way to the other side's.
-    if (this.#pc.signalingState !== 'have-local-offer') return;
+    if (this.#pc.signalingState !== 'have-local-offer' || round !== this.#round) return;
     await this.#pc.setRemoteDescription(answer);
     this.#done();
   }

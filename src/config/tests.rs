@@ -142,6 +142,12 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901"),
     ];
     assert!(!load(&jwt).unwrap().conversations_are_open());
+    assert!(!load(&jwt).unwrap().directory_is_open());
+    assert!(
+        load(&[jwt.as_slice(), &[("SWITCHBOARD__PRESENCE__DIRECTORY", "open")]].concat()).unwrap().directory_is_open()
+    );
+    assert!(!load(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "closed")]).unwrap().directory_is_open());
+    assert!(sentences(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "ajar")]).contains("ajar"));
 }
 
 #[test]

@@ -9,13 +9,16 @@ mod call;
 mod call_logs;
 mod calls;
 mod channels;
+mod export;
 pub mod gate;
 mod ice;
 pub mod limits;
 pub mod log;
+mod missed;
 mod ops;
 mod pages;
 pub mod refusal;
+mod stats;
 mod status;
 mod users;
 
@@ -81,8 +84,9 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(at("/api/status/user/{id}").route(web::get().to(status::user)))
             .service(at("/api/ice-servers").route(web::get().to(ice::servers)))
             .service(at("/api/call/signals").route(web::get().to(call::signals)))
-            .service(at("/api/call/missed").route(web::get().to(call::missed)))
-            .service(at("/api/call/mark-seen/{id}").route(web::post().to(call::mark_seen)))
+            .service(at("/api/call/missed").route(web::get().to(missed::missed)))
+            .service(at("/api/call/mark-seen/{id}").route(web::post().to(missed::mark_seen)))
+            .service(at("/api/call/mark-all-seen").route(web::post().to(missed::mark_all_seen)))
             .service(at("/api/call/history/{user_id}").route(web::get().to(call::history)))
             .service(
                 at("/api/call/{action:initiate|answer|reject|hangup|signal}")
@@ -98,6 +102,8 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .route(web::put().to(call_logs::update)),
             )
             .service(at("/api/calls").route(web::get().to(calls::list)))
+            .service(at("/api/calls.csv").route(web::get().to(calls::table)))
+            .service(at("/api/calls/stats").route(web::get().to(stats::stats)))
             .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
             .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use actix::prelude::*;
 
-use crate::call::{CallDetail, Event};
+use crate::call::{CallDetail, Event, MemberDetail};
 use crate::clock::Moment;
 use crate::ids::{CallId, DeviceId, SessionId, UserId};
 use crate::presence::Status;
@@ -132,6 +132,15 @@ impl CallRouter {
         member.device.as_ref().is_none_or(|taking_part| taking_part == device).then_some(call)
     }
 
+    /// The members' names, in their order. The caller may have said one that no token has.
+    fn names(&self, detail: &CallDetail) -> Vec<Option<String>> {
+        let name = |member: &MemberDetail| {
+            let said = detail.caller_name.as_ref().filter(|_| member.user == detail.view.caller);
+            self.name(&member.user).or_else(|| said.cloned())
+        };
+        detail.members.iter().map(name).collect()
+    }
+
     fn name(&self, user: &UserId) -> Option<String> {
         self.tracker.name(user).map(str::to_owned)
     }
@@ -169,12 +178,8 @@ impl Handler<ListCalls> for CallRouter {
 
     fn handle(&mut self, _: ListCalls, _: &mut Self::Context) -> Self::Result {
         let details = self.calls.values().filter_map(|live| live.detail.as_ref());
-        let mut calls: Vec<LiveCall> = details
-            .map(|detail| LiveCall {
-                names: detail.members.iter().map(|member| self.name(&member.user)).collect(),
-                detail: detail.clone(),
-            })
-            .collect();
+        let mut calls: Vec<LiveCall> =
+            details.map(|detail| LiveCall { names: self.names(detail), detail: detail.clone() }).collect();
         calls.sort_unstable_by_key(|call| std::cmp::Reverse(call.detail.view.id));
         MessageResult(calls)
     }

@@ -9,10 +9,11 @@ mod recovery;
 mod report;
 mod reported;
 mod rows;
+mod span;
 mod stats;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
-pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
+pub use history::{HistoryRow, MissedCall, MissedFilter, MissedPage, history_between, missed, unseen_count};
 pub use people::{Person, names, people};
 pub use presence::{all_statuses, is_known, last_seen, settle_statuses};
 pub use profiles::profiles;

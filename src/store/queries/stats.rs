@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Q
 
 use super::calls::calls_with;
 use super::rows::{read, reason};
+use super::span::started;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::Phase;
@@ -161,8 +162,7 @@ async fn chosen_rows(store: &Store, chosen: &SelectStatement) -> Result<Vec<(i64
 fn condition(period: &Period) -> Condition {
     use calls::Column as C;
     Condition::all()
-        .add(C::StartedAt.gte(period.since))
-        .add(C::StartedAt.lt(period.until))
+        .add(started(Some(period.since), Some(period.until)))
         .add_option(period.member.as_ref().map(|who| C::Id.in_subquery(calls_with(Some(who), false))))
 }
 

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::Phase;
 use crate::store::statistics::{Grid, Group, Step, Tally, total};
-use crate::store::{Store, StoreError, within};
+use crate::store::{PATIENCE, Store, StoreError, within_limit};
 
 /// Which calls are counted: those started from `since` to before `until`.
 #[derive(Debug, Clone)]
@@ -50,6 +50,9 @@ pub struct Summary {
     pub median_time_to_answer_ms: Option<f64>,
 }
 
+/// A group as the database answers it: stretch, phase, reason, answered, missed, calls, seconds.
+type Counted = (i64, String, Option<String>, bool, bool, i64, i64);
+
 /// What became of the calls of a period.
 pub async fn summary(store: &Store, period: &Period) -> Result<Summary, StoreError> {
     let grid = Grid { step: Step::Day, ahead: 0 };
@@ -64,7 +67,8 @@ pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Gr
     let mut missed = calls_with(period.member.as_ref(), true);
     missed.and_where(Expr::col((call_legs::Entity, call_legs::Column::CallId)).equals((calls::Entity, C::Id)));
     let db = store.readers();
-    let rows: Vec<(i64, String, Option<String>, bool, bool, i64, i64)> = within(
+    let rows: Vec<Counted> = within_limit(
+        PATIENCE,
         calls::Entity::find()
             .select_only()
             .expr_as(stretch(store.inner.backend, grid), "stretch")
@@ -152,7 +156,7 @@ async fn spread(store: &Store, amount: Expr, which: Condition) -> Result<Option<
 
 async fn chosen_rows(store: &Store, chosen: &SelectStatement) -> Result<Vec<(i64, i64, i64, i64)>, StoreError> {
     let db = store.readers();
-    within(async {
+    within_limit(PATIENCE, async {
         let rows = db.query_all(chosen).await?;
         rows.iter().map(|row| row.try_get_many("", &["amount", "place", "places", "total"].map(String::from))).collect()
     })

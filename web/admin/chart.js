@@ -54,8 +54,8 @@ function draw(data, room) {
       svg('text', { x: START - 6, y: y + 4, 'text-anchor': 'end' }, data.format(line)),
     );
   }
-  // As many words below as fit beside each other.
-  const every = Math.ceil(60 / slot);
+  // As many words below as fit beside each other; hours of several days are named by their day.
+  const every = count > 48 ? 24 : Math.ceil(60 / slot);
   data.buckets.forEach(({ label, tick }, at) => {
     const x = START + slot * at + (slot - bar) / 2;
     const parts = data.series.filter(({ values }) => values[at]).map((one) => `${one.label}: ${data.format(one.values[at])}`);

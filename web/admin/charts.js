@@ -28,11 +28,14 @@ export function charts(app, format) {
   const dayTick = new Intl.DateTimeFormat(app.lang, { day: 'numeric', month: 'numeric' });
   const dayLabel = new Intl.DateTimeFormat(app.lang, { weekday: 'short', day: 'numeric', month: 'short' });
 
+  // Without the marks that would turn it within a picture that runs from left to right.
+  const plainDay = (/** @type {Date} */ time) => dayTick.format(time).replace(/[\u200e\u200f]/g, '');
+
   /** @param {Bucket[]} buckets @param {boolean} hourly */
   const named = (buckets, hourly) => buckets.map(({ at }) => {
     const time = new Date(at);
-    return hourly ? { label: hourLabel.format(time), tick: (buckets.length > 48 ? dayTick : hourTick).format(time) }
-      : { label: dayLabel.format(time), tick: dayTick.format(time) };
+    return hourly ? { label: hourLabel.format(time), tick: buckets.length > 48 ? plainDay(time) : hourTick.format(time) }
+      : { label: dayLabel.format(time), tick: plainDay(time) };
   });
   /** @param {Bucket[]} buckets */
   const byOutcome = (buckets) => {

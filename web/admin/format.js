@@ -29,7 +29,7 @@ export function formats(lang) {
     /** @param {string | null | undefined} at */
     date: (at) => moment(at, date),
     /** Isolated, so that a name of another direction does not turn its surroundings. @param {UserId} id @param {string | null} [name] */
-    person: (id, name) => (name ? `\u2068${name}\u2069 (${id})` : String(id)),
+    person: (id, name) => (name ? `\u2068${name} (${id})\u2069` : String(id)),
   };
 }
 

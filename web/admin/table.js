@@ -46,8 +46,8 @@ export function keyed(list, items, key, make, fill) {
   }
   if (!held || document.activeElement === held) return;
   if (held.isConnected && held.getClientRects().length) held.focus({ preventScroll: true });
-  // What was focused is gone: the table is where it was.
-  else list.closest('table')?.focus({ preventScroll: true });
+  // What was focused is gone: its section is where it was.
+  else list.closest('section')?.focus({ preventScroll: true });
 }
 
 /**
@@ -64,7 +64,8 @@ export function table(table, app, key, columns) {
   const body = el('tbody', { role: 'rowgroup' });
   table.append(el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads)), body);
   table.setAttribute('role', 'table');
-  table.tabIndex = -1;
+  const home = table.closest('section');
+  if (home) home.tabIndex = -1;
   const empty = el('p', { class: 'quiet' }, app.t(table.dataset.empty ?? 'none'));
   empty.hidden = true;
   table.after(empty);

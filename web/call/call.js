@@ -3,16 +3,15 @@
 import { Switchboard } from '../sdk/switchboard.js';
 import { audible, enableSound, icons, onSound } from '../sdk/parts.js';
 import '../sdk/ring.js';
-import { clock, words } from '../shared/i18n.js';
+import { LANGUAGES, clock, words } from '../shared/i18n.js';
 import { $, history, people } from './lists.js';
 import { stage } from './stage.js';
-import { STRINGS } from './strings.js';
 
 /** @typedef {import('../sdk/switchboard.js').Call} Call */
 
 const SESSION = 'switchboard.session';
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
-const { t, translate, choose, lang, languages } = words(STRINGS);
+const { t, translate, choose, lang } = await words((tag) => import(`./strings/${tag}.js`));
 const listing = new Intl.ListFormat(lang, { type: 'conjunction' });
 
 // --- signing in -----------------------------------------------------------------------------------
@@ -244,7 +243,7 @@ function ringSetup() {
 
 translate();
 icons(document);
-$('language').append(...languages.map(({ id, name }) => new Option(name, id, false, id === lang)));
+$('language').append(...Object.entries(LANGUAGES).map(([tag, { name }]) => new Option(name, tag, false, tag === lang)));
 $('language').onchange = () => choose($('language').value);
 $('sign-out').onclick = signOut;
 $('sign-in').onsubmit = (/** @type {SubmitEvent} */ event) => {

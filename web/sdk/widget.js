@@ -23,7 +23,7 @@ section {
 video { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: cover; opacity: 0; }
 [data-picture] video { opacity: 1; }
 [data-picture] .avatar { display: none; }
-.avatar { display: grid; place-items: center; inline-size: 56px; block-size: 56px; border-radius: 50%; background: #2c5aa8; font-weight: 600; }
+.avatar { display: grid; place-items: center; inline-size: 56px; block-size: 56px; border-radius: 50%; font-weight: 600; }
 figcaption { position: absolute; inset-block-end: 6px; inset-inline-start: 6px; padding: 0 8px; border-radius: 10px; background: rgb(0 0 0 / 72%); font-size: 0.8rem; }
 [data-self] { position: absolute; inset-block-end: 6px; inset-inline-end: 6px; inline-size: 26%; border: 2px solid #3a4352; }
 [data-self]:not([data-picture]), [data-self] figcaption { display: none; }

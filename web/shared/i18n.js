@@ -57,8 +57,8 @@ export async function words(load) {
     localStorage.setItem(STORED, other);
     const url = new URL(location.href);
     url.searchParams.delete('lang');
-    location.assign(url);
-    if (url.href === location.href) location.reload();
+    history.replaceState(null, '', url);
+    location.reload();
   }
 
   return { t, translate, choose, lang };

@@ -9,7 +9,11 @@ export interface Page {
   phone: Switchboard;
   me: string;
   lang: string;
+  /** Whether the service lists its users for everybody. */
+  directory: boolean;
   t: Speak;
+  /** Fills in the words of what is new. */
+  translate(root: ParentNode): void;
   /** Calls them, with the words about what comes of it. */
   dial(ids: string[], type: Medium): Promise<void>;
   /** Ids as a sentence names them. */
@@ -21,7 +25,10 @@ export interface Person {
   name: string;
   /** Kept in this browser, not only seen in the history or the directory. */
   kept: boolean;
-  row: HTMLLIElement;
+  status: string;
+  lastSeen?: string | number | null;
+  /** Once it is shown. */
+  row?: HTMLLIElement;
 }
 
 export interface Standing {

@@ -2,7 +2,7 @@
 // token. The rest of the library is about calls, which the dashboard does not make; so it is not loaded.
 
 import { Connection } from '/sdk/connection.js';
-import { SwitchboardError, refusal } from '/sdk/errors.js';
+import { SwitchboardError, refusal } from '/sdk/base.js';
 
 const TIMEOUT = 10_000;
 

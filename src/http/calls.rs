@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{self, Accept, Header as _};
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Datelike as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -119,8 +120,10 @@ pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
     UserId::parse(text).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
+/// A time as RFC 3339 writes it: in UTC, too, its year has four digits, or SQLite could not put it in order.
 pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+    let at = chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    (0..=9999).contains(&at.year()).then_some(at)
 }
 
 pub(super) fn truth(text: &str) -> Option<bool> {
@@ -201,4 +204,19 @@ fn participant(leg: &Participant) -> Value {
         "missed": leg.missed,
         "seen": leg.seen,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timestamp;
+
+    #[test]
+    fn a_time_has_a_year_of_four_digits_in_utc_too() {
+        for good in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2026-12-31T23:59:60Z"] {
+            assert!(timestamp(good).is_some(), "{good}");
+        }
+        for bad in ["9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00+14:00", "-9999-01-01T00:00:00Z", "2026-11-21"] {
+            assert!(timestamp(bad).is_none(), "{bad}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `/api/calls`: the records, with filters and paging, and what happened in each.
 
-use actix_web::http::header::{self, Accept, Header as _};
+use actix_web::http::header::{self, Accept, Header as _, Quality};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Datelike as _;
 use serde::Deserialize;
@@ -77,7 +77,9 @@ pub async fn table(caller: Caller, edge: web::Data<Edge>, query: web::Query<Quer
 
 /// Whether CSV is the first that is named of what can be answered; for `*/*` it is JSON.
 fn wants_csv(request: &HttpRequest) -> bool {
-    let wanted = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
+    let Ok(mut accept) = Accept::parse(request) else { return false };
+    accept.retain(|kind| kind.quality > Quality::ZERO);
+    let wanted = accept.ranked();
     let known = wanted.iter().find(|kind| ["text/csv", "application/json", "*/*"].contains(&kind.essence_str()));
     known.is_some_and(|kind| kind.essence_str() == "text/csv")
 }
@@ -208,7 +210,20 @@ fn participant(leg: &Participant) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::timestamp;
+    use actix_web::test::TestRequest;
+
+    use super::{timestamp, wants_csv};
+
+    #[test]
+    fn csv_is_for_who_wants_it_more_than_json() {
+        let wants = |accept: &str| wants_csv(&TestRequest::get().insert_header(("accept", accept)).to_http_request());
+        for csv in ["text/csv", "text/csv, */*;q=0.1", "application/json;q=0, text/csv;q=0.1"] {
+            assert!(wants(csv), "{csv}");
+        }
+        for json in ["*/*", "text/csv;q=0", "text/csv;q=0.1, application/json", "text/csv;q=nan", ",,;", ""] {
+            assert!(!wants(json), "{json}");
+        }
+    }
 
     #[test]
     fn a_time_has_a_year_of_four_digits_in_utc_too() {

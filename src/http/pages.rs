@@ -107,8 +107,8 @@ impl Page {
 }
 
 /// A text without what is only for who reads its source: indentation, types (`/** @type … */`), and comments on lines of
-/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a string may look
-/// like one of these.
+/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a text may look
+/// like a comment; a story compares each script with its source. Texts over several lines lose their indentation.
 fn lean(text: &str) -> String {
     let mut lean = String::with_capacity(text.len());
     let mut within = false;

@@ -38,6 +38,13 @@ async fn a_screen_is_shared_and_the_camera_comes_back(stage: Stage) {
     ben.click("#share").await;
     ben.until_is("#share", "aria-pressed", "false").await;
     anna.sees_colour("2").await;
+    // The browser's own way of ending it, which scripts are told by an event.
+    ben.click("#share").await;
+    ben.until_is("#share", "aria-pressed", "true").await;
+    sees_something_else(&anna, "2").await;
+    ben.eval("__look.sent('video')[0].dispatchEvent(new Event('ended'))").await;
+    ben.until_is("#share", "aria-pressed", "false").await;
+    anna.sees_colour("2").await;
     // Hanging up lets go of a screen, too; the stage looks whether it does.
     ben.click("#share").await;
     ben.until_is("#share", "aria-pressed", "true").await;

@@ -128,7 +128,8 @@ export class Call extends Emitter {
     if (on === this.sharing) return;
     if (on) {
       const [track] = this.#keep(await captureScreen());
-      track.onended = () => void this.shareScreen(false);
+      // Not `onended`, which a page that shows the stream may want for itself.
+      track.addEventListener('ended', () => void this.shareScreen(false));
       this.#screen = track;
     } else {
       this.#release(this.#screen);

@@ -107,7 +107,7 @@ export class Connection {
   async token(fresh = false) {
     const { token } = this.where;
     const left = expiry(this.#token) - Date.now();
-    if (typeof token !== 'function') this.#token = token;
+    if (typeof token !== 'function') this.#token = token?.trim();
     else if (fresh || !this.#token || left < 30_000) this.#token = (await token()).trim();
     return this.#token;
   }
@@ -146,6 +146,8 @@ export class Connection {
       return this.#retry();
     }
     if (this.state === 'closed' || this.#socket) return;
+    // No token has such characters, and a browser would not let them into the name of a subprotocol.
+    if (token && /[^\w.~+-]/.test(token)) return this.#closed(4401, 'that is no token');
     const { url, user, deviceId } = this.where;
     const to = `${url.replace(/^http/, 'ws')}ws/${encodeURIComponent(user)}?device_id=${encodeURIComponent(deviceId)}`;
     const socket = (this.#socket = new WebSocket(to, token ? ['switchboard', `bearer.${token}`] : ['switchboard']));

@@ -43,7 +43,8 @@ pub async fn some_calls(service: &Service) -> Calls {
     Calls { live, _talking: [one, two] }
 }
 
-async fn dashboard(stage: &Stage, service: &Service, path: &str) -> Page {
+/// The dashboard, connected.
+pub async fn dashboard(stage: &Stage, service: &Service, path: &str) -> Page {
     let page = stage.launch(Browser::of("9")).await;
     page.goto(&service.url(path)).await;
     page.until_is("#connection", "data-state", "connected").await;
@@ -54,7 +55,8 @@ async fn number(store: &Store, from: &str, rest: &str) -> String {
     store.open().await.count(from, rest).await.to_string()
 }
 
-async fn shows(page: &Page, name: &str, value: &str) {
+/// Waits until one of the numbers has this value.
+pub async fn shows(page: &Page, name: &str, value: &str) {
     page.until_is(&format!("#overview [data-number={name}]"), "data-value", value).await;
 }
 

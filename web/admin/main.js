@@ -1,7 +1,7 @@
 // The dashboard: signs in, shows the view the address names, and keeps it fresh. Each view is a module of
 // its own; what they share (words, requests, dialogs, the address) they are handed from here.
 
-import { words } from '/shared/i18n.js';
+import { LANGUAGES, words } from '/shared/i18n.js';
 import { charts } from './charts.js';
 import { devices } from './devices.js';
 import { formats } from './format.js';
@@ -11,11 +11,10 @@ import { missed } from './missed.js';
 import { numbers, overview } from './overview.js';
 import { forget, identity, keep, readAddress } from './session.js';
 import { service } from './service.js';
-import { strings } from './strings.js';
 
 const TIMEOUT = 10_000;
 
-const { t, translate, choose, lang, languages } = words(strings);
+const { t, translate, choose, lang } = await words((tag) => import(`./strings/${tag}.js`));
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const at = () => new URLSearchParams(location.search);
 
@@ -211,6 +210,6 @@ byId('sign-in').addEventListener('submit', (event) => {
 });
 byId('other-token').onclick = () => askForToken();
 const language = /** @type {HTMLSelectElement} */ (byId('language'));
-language.append(...languages.map(({ id, name }) => new Option(name, id, id === lang, id === lang)));
+language.append(...Object.entries(LANGUAGES).map(([tag, { name }]) => new Option(name, tag, tag === lang, tag === lang)));
 language.onchange = () => choose(language.value);
 enter();

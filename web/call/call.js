@@ -3,16 +3,18 @@
 import { Switchboard } from '../sdk/switchboard.js';
 import { audible, enableSound, icons, onSound } from '../sdk/parts.js';
 import '../sdk/ring.js';
-import { clock, words } from '../shared/i18n.js';
+import { LANGUAGES, clock, words } from '../shared/i18n.js';
 import { $, history, people } from './lists.js';
 import { stage } from './stage.js';
-import { STRINGS } from './strings.js';
 
 /** @typedef {import('../sdk/switchboard.js').Call} Call */
 
 const SESSION = 'switchboard.session';
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
-const { t, translate, choose, lang, languages } = words(STRINGS);
+// What is asked of the service meanwhile, and a token that leaves the address at once.
+const needsToken = fetch('/api/about').then((answer) => answer.json()).then(({ auth }) => auth === 'jwt').catch(() => false);
+const who = asked();
+const { t, translate, choose, lang } = await words((tag) => import(`./strings/${tag}.js`));
 const listing = new Intl.ListFormat(lang, { type: 'conjunction' });
 
 // --- signing in -----------------------------------------------------------------------------------
@@ -26,7 +28,7 @@ function subject(token) {
   }
 }
 
-/** Who signs in with the address or did before in this tab. @returns {{ user: string, token: string }} */
+/** Who signs in by the address or did before in this tab. @returns {{ user: string, token: string }} */
 function asked() {
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get('token') ?? '';
@@ -40,18 +42,8 @@ function asked() {
   return { user: user || (before.user ?? ''), token: !user || user === before.user ? (before.token ?? '') : '' };
 }
 
-/** How the service lets people in. @returns {Promise<string>} */
-async function mode() {
-  try {
-    return (await (await fetch('/api/about')).json()).auth;
-  } catch {
-    return 'dev';
-  }
-}
-
 async function start() {
-  const who = asked();
-  const jwt = (await mode()) === 'jwt';
+  const jwt = await needsToken;
   $('token-field').hidden = !jwt;
   $('sign-in-token').required = jwt;
   if (ID.test(who.user) && (who.token || !jwt)) signIn(who.user, who.token);
@@ -61,55 +53,35 @@ async function start() {
   }
 }
 
-/** @param {string} user @param {string} token */
-function signIn(user, token) {
+/** Keeps who this page is of, for a reload of the tab. @param {string} user @param {string} token */
+function keep(user, token) {
   sessionStorage.setItem(SESSION, JSON.stringify({ user, token }));
   const url = new URL(location.href);
-  url.searchParams.set('user', user);
+  if (user) url.searchParams.set('user', user);
+  else url.searchParams.delete('user');
   window.history.replaceState(null, '', url);
+}
+
+/** @param {string} user @param {string} token */
+function signIn(user, token) {
+  keep(user, token);
   document.body.dataset.view = 'phone';
   telephone(user, token);
 }
 
-function signOut() {
-  sessionStorage.removeItem(SESSION);
-  location.assign(location.pathname);
-}
-
 // --- what is in the way of a call, said with the way out of it ---------------------------------------
 
-const isProblem = (/** @type {string} */ code) => t(`${code}_way`) !== `${code}_way`;
-
-const noProblem = () => {
-  $('problem').hidden = true;
-};
+const said = (/** @type {string} */ key) => t(key) !== key;
+const isProblem = (/** @type {string} */ code) => said(`${code}_way`);
 
 /** @param {string} code @param {() => void} [retry] @param {() => void} [voice] */
-function problem(code, retry, voice) {
-  const { protocol, port } = location;
-  const box = $('problem');
-  const part = (/** @type {string} */ selector) => box.querySelector(selector);
-  box.dataset.code = code;
-  part('h2').textContent = t(code);
-  part('p').textContent = t(`${code}_way`, { address: `${protocol}//localhost${port && ':'}${port}/` });
-  part('.retry').textContent = t(code === 'replaced' ? 'use_here' : 'retry');
-  part('.dismiss').onclick = noProblem;
-  for (const [button, act] of /** @type {const} */ ([['.retry', retry], ['.with-voice', voice]])) {
-    part(button).hidden = !act;
-    part(button).onclick = () => {
-      noProblem();
-      act?.();
-    };
-  }
-  box.hidden = false;
-  part('button:not([hidden])').focus();
+async function problem(code, retry, voice) {
+  (await import('./problem.js')).problem(t, code, retry, voice);
 }
 
 /** What became of a call. @param {string} key @param {string} name @param {string} [length] */
 function ending(key, name, length = '') {
-  if (key === 'draining') return t('end_unavailable');
-  const words = t(`end_${key}`, { name, length });
-  return words === `end_${key}` ? t('end_failed') : words;
+  return t(said(`end_${key}`) ? `end_${key}` : 'end_failed', { name, length });
 }
 
 // --- the telephone --------------------------------------------------------------------------------
@@ -119,7 +91,7 @@ function telephone(me, token) {
   const phone = new Switchboard({ user: me, ...(token && { token }) });
   const ring = /** @type {import('../sdk/ring.js').Ring} */ (document.querySelector('switchboard-ring'));
   const names = (/** @type {string[]} */ ids) => listing.format(ids.map(folk.nameOf));
-  const page = { phone, me, lang, t, dial, names };
+  const page = { phone, me, lang, t, translate, dial, names };
   const folk = people(page);
   const past = history(page, folk);
   const live = stage(page, folk, ended);
@@ -138,46 +110,43 @@ function telephone(me, token) {
     }
   }
 
-  /** @param {string} code @param {string[]} ids @param {'voice' | 'video'} type */
+  /** A call that did not come to be. @param {string} code @param {string[]} ids @param {'voice' | 'video'} type */
   function refused(code, ids, type) {
-    const reason = code.replace(/^peer_/, '');
-    again(isProblem(code) ? null : () => dial(ids, type));
+    const retry = () => dial(ids, type);
     if (isProblem(code)) {
       outcome(code, '');
-      problem(code, () => dial(ids, type), type === 'video' ? () => dial(ids, 'voice') : undefined);
-    } else outcome(reason, ending(reason, names(ids)));
+      void problem(code, retry, type === 'video' ? () => dial(ids, 'voice') : undefined);
+    } else {
+      const reason = code.replace(/^peer_/, '');
+      outcome(reason, ending(reason, names(ids)), retry);
+    }
   }
 
   /** @param {Call} call */
-  function ended(call) {
-    const reason = call.reason ?? 'failed';
-    const ids = [...call.peers.keys()];
-    again(null);
-    if (call.direction === 'out' && !call.since && reason !== 'cancelled') refused(reason, ids, call.type);
-    else if (call.direction === 'in' && !call.since) {
-      const name = call.from.name || folk.nameOf(call.from.id);
-      const key = { declined: 'refused', cancelled: 'missed', no_answer: 'missed' }[reason] ?? reason;
-      outcome(reason, ending(key, name));
-    } else outcome(reason, ending(reason, names(ids), clock(call.duration)));
+  function ended({ reason, direction, from, peers, since, duration, type }) {
+    const why = reason ?? 'failed';
+    const ids = [...peers.keys()];
+    if (since) outcome(why, ending(why, names(ids), clock(duration)));
+    else if (direction === 'in') {
+      const key = { declined: 'refused', cancelled: 'missed', no_answer: 'missed' }[why] ?? why;
+      outcome(why, ending(key, from.name || folk.nameOf(from.id)));
+    } else if (why === 'cancelled') outcome(why, ending(why, ''));
+    else refused(why, ids, type);
     void past();
   }
 
-  /** @param {string} reason @param {string} said */
-  function outcome(reason, said) {
+  /** What became of the last call, and what can be done about it. @param {string} reason @param {string} words @param {() => void} [again] */
+  function outcome(reason, words, again) {
     $('outcome').dataset.reason = reason;
-    $('outcome').textContent = said;
-  }
-
-  /** @param {(() => void) | null} act */
-  function again(act) {
-    $('again').hidden = !act;
-    $('again').onclick = act;
+    $('outcome').textContent = words;
+    $('again').hidden = !again;
+    $('again').onclick = again;
   }
 
   /** @param {string} state */
   function connection(state) {
-    $('connection').dataset.state = state === 'idle' ? 'connecting' : state;
-    $('connection').textContent = state === 'connected' ? t('signed_in_as', { name: me }) : t(state === 'idle' ? 'connecting' : state);
+    $('connection').dataset.state = state;
+    $('connection').textContent = t(state === 'connected' ? 'signed_in_as' : state, { name: me });
     if (state !== 'connected') return;
     void past();
     void folk.directory();
@@ -186,31 +155,31 @@ function telephone(me, token) {
   /** The service lets this page in no more. @param {{ code: string }} error */
   function closed({ code }) {
     $('connection').dataset.code = code;
-    if (code === 'unauthorized' || code === 'forbidden') {
+    const otherToken = code === 'unauthorized' || code === 'forbidden';
+    if (otherToken) {
       sessionStorage.removeItem(SESSION);
       document.body.dataset.view = 'sign-in';
       $('token-field').hidden = false;
       $('sign-in-token').required = true;
       $('sign-in-user').value = me;
     }
-    problem(code, code === 'replaced' ? () => location.reload() : undefined);
+    void problem(isProblem(code) ? code : 'closed', otherToken ? undefined : () => location.reload());
   }
 
   phone.on('state', connection);
   phone.on('error', (/** @type {{ code: string }} */ error) => {
-    if (['replaced', 'unauthorized', 'forbidden'].includes(error.code)) closed(error);
+    if (phone.state === 'closed') closed(error);
   });
   phone.on('call', (call) => {
-    noProblem();
+    $('problem')?.remove();
     outcome('', '');
-    again(null);
     live.take(call);
   });
   phone.on('incoming', (call) => ring.ring(call, t));
   phone.on('missed', (/** @type {{ from: { id: string, name: string }, reason: string }} */ { from, reason }) => {
     folk.know(from.id, from.name);
-    outcome(reason, t('end_missed', { name: from.name || folk.nameOf(from.id) }));
-    again(live.live() ? null : () => dial([String(from.id)], 'voice'));
+    const back = live.live() ? undefined : () => dial([String(from.id)], 'voice');
+    outcome(reason, t('end_missed', { name: from.name || folk.nameOf(from.id) }), back);
   });
   connection('connecting');
   phone.connect().catch(() => {
@@ -244,13 +213,16 @@ function ringSetup() {
 
 translate();
 icons(document);
-$('language').append(...languages.map(({ id, name }) => new Option(name, id, false, id === lang)));
+$('language').append(...Object.entries(LANGUAGES).map(([tag, { name }]) => new Option(name, tag, false, tag === lang)));
 $('language').onchange = () => choose($('language').value);
-$('sign-out').onclick = signOut;
+$('sign-out').onclick = () => {
+  keep('', '');
+  location.reload();
+};
 $('sign-in').onsubmit = (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
-  sessionStorage.setItem(SESSION, JSON.stringify({ user: $('sign-in-user').value, token: $('sign-in-token').value }));
-  location.assign(`${location.pathname}?user=${encodeURIComponent($('sign-in-user').value)}`);
+  keep($('sign-in-user').value, $('sign-in-token').value);
+  location.reload();
 };
 $('ring-setup').onclick = async () => {
   await enableSound();
@@ -259,6 +231,6 @@ $('ring-setup').onclick = async () => {
 };
 onSound(ringSetup);
 ringSetup();
-if (!isSecureContext) problem('insecure_context');
-else if (!('RTCPeerConnection' in window)) problem('unsupported_browser');
+if (!isSecureContext) void problem('insecure_context');
+else if (!('RTCPeerConnection' in window)) void problem('unsupported_browser');
 await start();

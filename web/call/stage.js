@@ -2,7 +2,7 @@
 
 import { clock } from '../shared/i18n.js';
 import { play, tile } from '../sdk/parts.js';
-import { $ } from './lists.js';
+import { $, say } from './lists.js';
 
 /** @typedef {import('../sdk/switchboard.js').Call} Call */
 /** @typedef {import('./types.js').Page} Page */
@@ -11,63 +11,11 @@ import { $ } from './lists.js';
 const WORDS = ['good', 'fair', 'poor'];
 
 /**
- * Which microphone, camera and speaker a call uses, and how loud it is.
- * @param {Page['phone']} phone @param {Page['t']} t
- */
-function settings(phone, t) {
-  let speaker = '';
-  const canChooseSpeaker = 'setSinkId' in HTMLMediaElement.prototype;
-  const videos = () => /** @type {NodeListOf<HTMLVideoElement>} */ (document.querySelectorAll('.tile[data-user] video'));
-
-  /** What was chosen, for sound that has just appeared. */
-  function apply() {
-    for (const video of videos()) {
-      video.volume = Number($('volume').value);
-      if (canChooseSpeaker && video.sinkId !== speaker) void video.setSinkId(speaker).catch(() => {});
-    }
-  }
-
-  /** @param {string} id @param {{ id: string, label: string }[]} devices @param {string} [used] */
-  function fill(id, devices, used) {
-    const select = $(id);
-    select.replaceChildren(...devices.map((device, place) => new Option(device.label || t('device', { count: place + 1 }), device.id)));
-    if (used !== undefined && devices.some((device) => device.id === used)) select.value = used;
-    select.hidden = select.previousElementSibling.hidden = devices.length === 0;
-  }
-
-  /** @param {MediaStream | null | undefined} local */
-  async function list(local) {
-    const { microphones, cameras, speakers } = await phone.devices.list();
-    const used = (/** @type {MediaStreamTrack | undefined} */ track) => track?.getSettings().deviceId;
-    fill('microphone', microphones, used(local?.getAudioTracks()[0]));
-    fill('camera-choice', cameras, used(local?.getVideoTracks()[0]));
-    fill('speaker', canChooseSpeaker ? speakers : [], speaker || 'default');
-  }
-
-  /** @param {MediaStream | null | undefined} local */
-  async function open(local) {
-    await list(local);
-    $('choosing').showModal();
-  }
-
-  $('microphone').onchange = () => phone.devices.use({ microphone: $('microphone').value }).catch(() => {});
-  $('camera-choice').onchange = () => phone.devices.use({ camera: $('camera-choice').value }).catch(() => {});
-  $('speaker').onchange = () => {
-    speaker = $('speaker').value;
-    apply();
-  };
-  $('volume').oninput = apply;
-  phone.on('devices', () => {
-    if ($('choosing').open) void list(null).catch(() => {});
-  });
-  return { open, apply };
-}
-
-/**
  * @param {Page} page @param {ReturnType<typeof import('./lists.js').people>} people
  * @param {(call: Call) => void} ended
  */
-export function stage({ phone, t, names }, people, ended) {
+export function stage(page, people, ended) {
+  const { t, names } = page;
   /** @type {Call | null} */
   let call = null;
   /** @type {Map<string, Tile>} */
@@ -77,10 +25,17 @@ export function stage({ phone, t, names }, people, ended) {
   const self = tile(t('you'));
   self.element.dataset.self = '';
   self.video.muted = true;
-  const devices = settings(phone, t);
+  /** @type {ReturnType<typeof import('./settings.js').settings> | undefined} Once it was asked for. */
+  let devices;
+  /** @type {ReturnType<typeof import('./adding.js').adding> | undefined} */
+  let question;
+  /** Who is asked to come in. */
+  let asked = '';
   /** @type {Element | null} Where the focus was before the call. */
   let before = null;
   let quiet = () => {};
+  /** @type {ReturnType<typeof setInterval> | undefined} What moves the clock during a call. */
+  let ticking;
   /** What is said instead of the state until that changes. */
   let note = '';
 
@@ -127,7 +82,7 @@ export function stage({ phone, t, names }, people, ended) {
     self.show(call.local);
     self.element.toggleAttribute('data-sharing', call.sharing);
     $('tiles').dataset.people = String(tiles.size + 1);
-    devices.apply();
+    devices?.apply();
   }
 
   function showControls() {
@@ -144,7 +99,7 @@ export function stage({ phone, t, names }, people, ended) {
     document.body.dataset.call = shown();
     // Until it is answered here, the modal question has the word.
     $('call').hidden = !call || call.state === 'ended' || (call.direction === 'in' && ['ringing', 'starting'].includes(call.state));
-    $('call-state').textContent = note || stateWords();
+    say('call-state', note || stateWords());
     const worst = WORDS.findLast((word) => [...quality.values()].includes(word)) ?? '';
     $('quality').dataset.word = worst;
     $('quality').textContent = worst && t(worst);
@@ -170,6 +125,7 @@ export function stage({ phone, t, names }, people, ended) {
     const was = call;
     if (!was) return;
     changed();
+    clearInterval(ticking);
     call = null;
     quality.clear();
     for (const { element, show } of tiles.values()) {
@@ -178,12 +134,21 @@ export function stage({ phone, t, names }, people, ended) {
     }
     tiles.clear();
     self.show(null);
-    for (const id of ['adding', 'choosing']) $(id).close();
+    for (const id of ['adding', 'choosing']) $(id)?.close();
     if (document.pictureInPictureElement) void document.exitPictureInPicture().catch(() => {});
     const lost = $('call').contains(document.activeElement) || document.activeElement === document.body;
     ended(was);
     const back = /** @type {HTMLElement} */ (before?.isConnected && before !== document.body ? before : $('callee'));
     if (lost || !document.activeElement || document.activeElement === document.body) back.focus();
+  }
+
+  /** Says something in place of the state. @param {string} words @param {boolean} [passing] for a moment only */
+  function tell(words, passing = false) {
+    const then = call;
+    if (!then) return;
+    note = words;
+    showState();
+    if (passing) setTimeout(() => note === words && call === then && tell(''), 4000);
   }
 
   /** A new call. @param {Call} next */
@@ -196,30 +161,28 @@ export function stage({ phone, t, names }, people, ended) {
     const mine = (told) => (/** @type {any} */ about) => {
       if (call === next) told(about);
     };
-    const say = (/** @type {string} */ words, passing = false) => {
-      note = words;
-      showState();
-      if (passing) setTimeout(() => note === words && call === next && say(''), 4000);
-    };
     next.on('state', mine(changed));
     next.on('ringing', mine(showState));
     next.on('answered', mine(showState));
     next.on('stream', mine(showState));
     next.on('local', mine(showState));
-    next.on('peer_joined', mine(({ user }) => say(t('joined', { name: people.nameOf(user) }), true)));
+    next.on('peer_joined', mine(({ user }) => tell(t('joined', { name: people.nameOf(user) }), true)));
     next.on('peer_left', mine(({ user }) => {
-      if (next.peers.size > 1) say(t('left', { name: people.nameOf(user) }), true);
+      if (next.peers.size > 1) tell(t('left', { name: people.nameOf(user) }), true);
     }));
     next.on('reconnecting', mine(({ user, whose }) => {
-      say(whose === 'mine' ? t('mine_lost') : t('theirs_lost', { name: people.nameOf(user) }));
+      tell(whose === 'mine' ? t('mine_lost') : t('theirs_lost', { name: people.nameOf(user) }));
     }));
-    next.on('reconnected', mine(() => say('')));
+    next.on('reconnected', mine(() => tell('')));
     next.on('quality', mine(({ user, word }) => {
       quality.set(user, word);
       showState();
     }));
-    next.on('notice', mine(() => say(t('by_voice'), true)));
+    next.on('notice', mine(() => tell(t('by_voice'), true)));
     next.on('ended', mine(over));
+    clearInterval(ticking);
+    ticking = setInterval(tick, 500);
+    tick();
     changed();
   }
 
@@ -227,11 +190,12 @@ export function stage({ phone, t, names }, people, ended) {
   const attempt = (act) => async () => {
     try {
       await act();
+      if (call) showState();
     } catch (error) {
       const { code } = /** @type {{ code?: string }} */ (error);
-      note = code && t(code) !== code ? t(code) : t('end_failed');
+      const found = [`${code}`, `end_${code?.replace(/^peer_/, '')}`].find((key) => t(key) !== key);
+      tell(t(found ?? 'not_done', { name: asked }), true);
     }
-    if (call) showState();
   };
 
   $('hang-up').onclick = () => call?.hangup();
@@ -252,18 +216,19 @@ export function stage({ phone, t, names }, people, ended) {
     $('pip').ariaPressed = String(Boolean(document.pictureInPictureElement));
   });
   $('tiles').addEventListener('leavepictureinpicture', () => $('pip').ariaPressed = 'false', true);
-  $('settings').onclick = attempt(() => devices.open(call?.local));
-  $('add-person').onclick = () => {
-    $('adding-user').value = '';
-    $('adding-people').replaceChildren(...people.ids().filter((id) => !tiles.has(id)).map((id) => new Option(people.nameOf(id), id)));
-    $('adding').returnValue = '';
-    $('adding').showModal();
-  };
-  $('adding').onclose = attempt(async () => {
-    const id = $('adding-user').value.trim();
-    if ($('adding').returnValue === 'add' && id && call) await call.invite(id);
+  $('settings').onclick = attempt(async () => {
+    const { settings } = await import('./settings.js');
+    devices ??= settings(page);
+    await devices.open(call?.local);
   });
-  setInterval(tick, 500);
+  $('add-person').onclick = attempt(async () => {
+    const { adding } = await import('./adding.js');
+    question ??= adding(page, people);
+    const id = await question.ask((one) => tiles.has(one));
+    if (!id || !call) return;
+    asked = people.nameOf(id);
+    await call.invite(id);
+  });
 
   return { take, live: () => call !== null };
 }

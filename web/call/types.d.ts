@@ -10,6 +10,8 @@ export interface Page {
   me: string;
   lang: string;
   t: Speak;
+  /** Fills in the words of what is new. */
+  translate(root: ParentNode): void;
   /** Calls them, with the words about what comes of it. */
   dial(ids: string[], type: Medium): Promise<void>;
   /** Ids as a sentence names them. */
@@ -21,7 +23,10 @@ export interface Person {
   name: string;
   /** Kept in this browser, not only seen in the history or the directory. */
   kept: boolean;
-  row: HTMLLIElement;
+  status: string;
+  lastSeen?: string | number | null;
+  /** Once it is shown. */
+  row?: HTMLLIElement;
 }
 
 export interface Standing {

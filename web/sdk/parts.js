@@ -39,6 +39,9 @@ export function icons(root) {
   }
 }
 
+/** Where a browser trusts this page without https. */
+export const localAddress = () => `${location.protocol}//localhost${location.port && ':'}${location.port}/`;
+
 // --- people ---------------------------------------------------------------------------------------
 
 /** Up to two letters that stand for a name. @param {string} name */
@@ -53,7 +56,8 @@ export function avatar(name) {
   face.className = 'avatar';
   face.ariaHidden = 'true';
   face.textContent = initials(name);
-  face.dataset.hue = String([...name].reduce((sum, letter) => sum + (letter.codePointAt(0) ?? 0), 0) % 6);
+  const sum = [...name].reduce((before, letter) => before * 31 + (letter.codePointAt(0) ?? 0), 0);
+  face.style.background = `hsl(${(sum * 137) % 360} 45% 30%)`;
   return face;
 }
 
@@ -80,8 +84,9 @@ export function tile(name) {
   function show(stream) {
     if (video.srcObject !== (stream ?? null)) {
       video.srcObject = stream ?? null;
-      stream?.addEventListener('addtrack', () => show(stream));
-      stream?.addEventListener('removetrack', look);
+      // A stream that was shown before has no say any more.
+      const changed = () => stream && video.srcObject === stream && show(stream);
+      for (const kind of ['addtrack', 'removetrack']) stream?.addEventListener(kind, changed);
     }
     for (const track of stream?.getVideoTracks() ?? []) track.onmute = track.onunmute = track.onended = look;
     look();
@@ -100,12 +105,20 @@ const PATTERNS = {
   ringback: { notes: [425], on: 1, every: 4, loud: 0.05 },
 };
 
-/** @type {AudioContext | null} */
+/** @type {AudioContext | null} One for as long as the page lives: a browser may want a click for another. */
 let context = null;
 
 function sounds() {
-  context ??= new AudioContext();
-  return context;
+  if (context) return context;
+  const made = context = new AudioContext();
+  const kinds = ['pointerdown', 'keydown'];
+  const touched = () => void enableSound();
+  const heard = () => {
+    if (made.state === 'running') for (const kind of kinds) removeEventListener(kind, touched, true);
+  };
+  for (const kind of kinds) addEventListener(kind, touched, true);
+  made.addEventListener('statechange', heard);
+  return made;
 }
 
 /** Whether the browser lets this page be heard. */
@@ -113,15 +126,12 @@ export const audible = () => 'AudioContext' in window && sounds().state === 'run
 
 /** Asks the browser for sound; it agrees only while a click or a key is being handled. */
 export async function enableSound() {
-  await sounds().resume();
+  if ('AudioContext' in window) await sounds().resume();
 }
 
 /** Calls back when the page becomes audible, or is silenced. @param {() => void} told */
 export function onSound(told) {
-  if (!('AudioContext' in window)) return;
-  sounds().addEventListener('statechange', told);
-  const touched = () => void enableSound();
-  for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, touched, { once: true, capture: true });
+  if ('AudioContext' in window) sounds().addEventListener('statechange', told);
 }
 
 /** One round of a pattern, its notes one after the other. @param {AudioContext} audio @param {Pattern} pattern */

@@ -1,42 +1,39 @@
 // `<switchboard-ring>`: what rings, on the call page and on any page with the widget. A modal question with
 // the focus on its answer, a bell, and where the page is not looked at a notification and a title that calls.
 
-import { audible, avatar, enableSound, icons, onSound, play } from './parts.js';
+import { audible, avatar, enableSound, icons, localAddress, onSound, play } from './parts.js';
 
 /** @typedef {import('./switchboard.js').Call} Call */
 /** @typedef {import('../call/types.js').Speak} Speak */
 
 const STYLE = `
-:host { --surface: #fff; --text: #171b22; --line: #d4d8e0; --good: #177245; --bad: #bb2530; --on: #fff; }
-@media (prefers-color-scheme: dark) {
-  :host { --surface: #1f242d; --text: #eceff4; --line: #4a5262; --good: #66cf9a; --bad: #ff8f92; --on: #0d1117; }
-}
+:host { color-scheme: light dark; }
 dialog {
   box-sizing: border-box; inline-size: min(24rem, calc(100vw - 32px)); padding: 32px 24px 24px; border: 0; border-radius: 24px;
-  background: var(--surface); color: var(--text); font: 16px/1.45 system-ui, sans-serif; text-align: center;
+  background: light-dark(#fff, #1f242d); color: light-dark(#171b22, #eceff4); font: 16px/1.45 system-ui, sans-serif; text-align: center;
   box-shadow: 0 24px 64px rgb(0 0 0 / 35%);
 }
 dialog::backdrop { background: rgb(10 14 22 / 60%); backdrop-filter: blur(4px); }
 h2 { margin: 16px 0 4px; font-size: 1.3rem; overflow-wrap: anywhere; }
-p { margin: 0; color: var(--bad); text-align: start; }
+p { margin: 0; color: light-dark(#bb2530, #ff8f92); text-align: start; }
 p:not(:empty) { margin-block-start: 12px; }
 .avatar {
-  display: inline-grid; place-items: center; inline-size: 88px; block-size: 88px; border-radius: 50%; color: #fff; background: #1f5fd0;
-  font-size: 2rem; font-weight: 600; animation: pulse 1.5s ease-out infinite;
+  display: inline-grid; place-items: center; inline-size: 88px; block-size: 88px; border-radius: 50%; color: #fff;
+  font-size: 2rem; font-weight: 600;
 }
-@keyframes pulse { from { box-shadow: 0 0 0 0 rgb(31 95 208 / 45%); } to { box-shadow: 0 0 0 24px rgb(31 95 208 / 0%); } }
-@media (prefers-reduced-motion: reduce) { .avatar { animation: none; box-shadow: 0 0 0 8px rgb(31 95 208 / 25%); } }
+@keyframes pulse { from { box-shadow: 0 0 rgb(64 128 240 / 45%); } to { box-shadow: 0 0 0 24px rgb(64 128 240 / 0%); } }
+@media (prefers-reduced-motion: no-preference) { .avatar { animation: pulse 1.5s ease-out infinite; } }
 .buttons { display: flex; flex-wrap: wrap; gap: 12px; margin-block-start: 24px; }
 button {
-  display: inline-flex; align-items: center; justify-content: center; gap: 8px; flex: 1 1 9rem; min-block-size: 52px; padding: 8px 16px;
-  border: 1px solid var(--line); border-radius: 26px; background: none; color: inherit; font: inherit; font-weight: 600; cursor: pointer;
+  display: inline-flex; align-items: center; justify-content: center; gap: 8px; flex: 1 1 9rem; min-block-size: 52px; padding: 8px;
+  border: 1px solid light-dark(#d4d8e0, #4a5262); border-radius: 26px; background: none; color: inherit; font: inherit; font-weight: 600; cursor: pointer;
 }
-button:focus-visible { outline: 3px solid currentColor; outline-offset: 3px; }
-#answer:focus-visible { outline-color: var(--good); } #decline:focus-visible { outline-color: var(--bad); }
+button:focus-visible { outline: 3px solid light-dark(#1f5fd0, #82aefb); outline-offset: 3px; }
 button:disabled { opacity: 60%; cursor: default; }
-#answer { background: var(--good); color: var(--on); border-color: transparent; }
-#decline { background: var(--bad); color: var(--on); border-color: transparent; }
+#answer, #decline { background: #1a7f4d; color: #fff; border-color: transparent; }
+#decline { background: #c42834; }
 #enable-sound { inline-size: 100%; margin-block-start: 12px; }
+:has(#answer-voice:not([hidden])) > #answer { flex-basis: 100%; }
 [hidden] { display: none; }
 .icon { flex: none; }
 `;
@@ -44,9 +41,9 @@ button:disabled { opacity: 60%; cursor: default; }
 const MARKUP = `<dialog role="alertdialog" aria-labelledby="who" aria-describedby="trouble">
   <div id="face"></div><h2 id="who"></h2><p id="trouble" role="alert"></p>
   <div class="buttons">
-    <button id="decline" type="button" data-icon="hang-up"><span></span></button>
-    <button id="answer-voice" type="button" data-icon="mic"><span></span></button>
     <button id="answer" type="button" data-icon="phone" autofocus><span></span></button>
+    <button id="answer-voice" type="button" data-icon="mic"><span></span></button>
+    <button id="decline" type="button" data-icon="hang-up"><span></span></button>
   </div>
   <button id="enable-sound" type="button" data-icon="sound"><span></span></button>
 </dialog>`;
@@ -148,7 +145,7 @@ export class Ring extends HTMLElement {
       // It rings on: what was in the way can be put right and the call answered still.
       if (call !== this.#call) return;
       const { code } = /** @type {{ code: string }} */ (error);
-      const way = this.#t(`${code}_way`, { address: 'https://' });
+      const way = this.#t(`${code}_way`, { address: localAddress() });
       this.#part('trouble').textContent = way === `${code}_way` ? this.#t('end_failed') : `${this.#t(code)}. ${way}`;
       this.#enabled(true);
       this.#part(call.type === 'video' ? 'answer-voice' : 'answer').focus();

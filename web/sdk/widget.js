@@ -1,8 +1,7 @@
 // Calls on any page, by one line: `<script type="module" src="https://calls.example.com/sdk/widget.js"
 // data-user="7" data-token="…">`. It rings as the call page does and, once answered, shows a small panel.
 
-import { STRINGS } from '../call/strings.js';
-import { clock, speaker } from '../shared/i18n.js';
+import { LANGUAGES, clock, pick, speaker } from '../shared/i18n.js';
 import { icons, tile } from './parts.js';
 import { Ring } from './ring.js';
 import { Switchboard } from './switchboard.js';
@@ -24,7 +23,7 @@ section {
 video { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: cover; opacity: 0; }
 [data-picture] video { opacity: 1; }
 [data-picture] .avatar { display: none; }
-.avatar { display: grid; place-items: center; inline-size: 56px; block-size: 56px; border-radius: 50%; background: #2c5aa8; font-weight: 600; }
+.avatar { display: grid; place-items: center; inline-size: 56px; block-size: 56px; border-radius: 50%; font-weight: 600; }
 figcaption { position: absolute; inset-block-end: 6px; inset-inline-start: 6px; padding: 0 8px; border-radius: 10px; background: rgb(0 0 0 / 72%); font-size: 0.8rem; }
 [data-self] { position: absolute; inset-block-end: 6px; inset-inline-end: 6px; inline-size: 26%; border: 2px solid #3a4352; }
 [data-self]:not([data-picture]), [data-self] figcaption { display: none; }
@@ -128,11 +127,11 @@ export class Panel extends HTMLElement {
 customElements.define('switchboard-call', Panel);
 
 /** What the tag asks for. @param {DOMStringMap} asked */
-function start({ user, token, tokenUrl, lang }) {
+async function start({ user, token, tokenUrl, lang }) {
   if (!user) throw new Error('the tag of the widget needs data-user');
-  const tag = [lang, document.documentElement.lang, ...navigator.languages].map((one) => one?.split('-')[0].toLowerCase())
-    .find((one) => one && STRINGS[one]) ?? 'en';
-  const t = speaker(STRINGS, tag);
+  const tag = pick([lang, document.documentElement.lang, ...navigator.languages]);
+  const { dir } = LANGUAGES[tag];
+  const t = await speaker((one) => import(`../call/strings/${one}.js`), tag);
   const fetched = async () => {
     const response = await fetch(String(tokenUrl), { credentials: 'include' });
     const text = (await response.text()).trim();
@@ -140,7 +139,7 @@ function start({ user, token, tokenUrl, lang }) {
   };
   const phone = new Switchboard({ user, ...(tokenUrl ? { token: fetched } : token ? { token } : {}) });
   const ring = new Ring();
-  ring.dir = STRINGS[tag].dir;
+  ring.dir = dir;
   document.body.append(ring);
   phone.on('incoming', (/** @type {Call} */ call) => {
     ring.ring(call, t);
@@ -149,7 +148,7 @@ function start({ user, token, tokenUrl, lang }) {
       if (shown || !['connecting', 'active'].includes(state)) return;
       shown = true;
       const panel = new Panel();
-      panel.dir = STRINGS[tag].dir;
+      panel.dir = dir;
       panel.show(call, t);
     });
   });
@@ -159,4 +158,4 @@ function start({ user, token, tokenUrl, lang }) {
 
 // A module does not know its tag; the tag knows its address. Imported by a page there is none.
 const own = [...document.querySelectorAll('script')].find(({ src, dataset }) => src === import.meta.url && dataset.user !== undefined);
-if (own) start(own.dataset);
+if (own) await start(own.dataset);

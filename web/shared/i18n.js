@@ -1,54 +1,50 @@
-// Words in the reader's language. A page has one table: a language, its direction, its words by key.
-// Words may have places (`{name}`) and, as an object, plural forms by the rules of the language.
+// Words in the reader's language. A page has a table of words for each language, in a module of its own of
+// which only the one that is shown is loaded. Words may have places (`{name}`) and, as an object, plural forms
+// by the rules of the language.
 
 /** @typedef {string | Partial<Record<Intl.LDMLPluralRule, string>>} Words */
-/** @typedef {{ dir: 'ltr' | 'rtl', name: string, words: Record<string, Words> }} Language */
+/** @typedef {(tag: string) => Promise<{ default: Record<string, Words> }>} Load */
+
+/** One more language is one more entry here, and a table of the same keys for each page. */
+export const LANGUAGES = { en: { name: 'English', dir: 'ltr' }, ar: { name: 'العربية', dir: 'rtl' } };
+
+/** @typedef {keyof typeof LANGUAGES} Tag */
 
 const STORED = 'switchboard.language';
 
-/**
- * The language to show: the one chosen here before, else the first of the browser's there is.
- * @param {Record<string, Language>} table
- */
-function pick(table) {
-  const asked = new URLSearchParams(location.search).get('lang');
-  const wanted = [asked, localStorage.getItem(STORED), ...navigator.languages];
-  for (const one of wanted) {
-    const short = one && one.toLowerCase().split('-')[0];
-    if (short && table[short]) return short;
-  }
-  return 'en';
+/** The first of these languages that there is. @param {(string | null | undefined)[]} wanted @returns {Tag} */
+export function pick(wanted) {
+  const found = wanted.map((one) => one?.toLowerCase().split('-')[0]).find((one) => one && Object.hasOwn(LANGUAGES, one));
+  return /** @type {Tag | undefined} */ (found) ?? 'en';
 }
 
 /**
  * What says words in one language. `t(key, places)` is one of them; where `places.count` is a number it
- * chooses the plural form. English is complete; what another language lacks is English.
- * @param {Record<string, Language>} table @param {string} tag
+ * chooses the plural form.
+ * @param {Load} load @param {Tag} tag
  */
-export function speaker(table, tag) {
+export async function speaker(load, tag) {
+  const { default: table } = await load(tag);
   const plural = new Intl.PluralRules(tag);
   // Names and times keep their own direction within a sentence that is read from right to left.
-  const isolate = (/** @type {string} */ place) => (table[tag].dir === 'rtl' ? `\u2068${place}\u2069` : place);
+  const isolate = (/** @type {string} */ place) => (LANGUAGES[tag].dir === 'rtl' ? `\u2068${place}\u2069` : place);
   return (/** @type {string} */ key, /** @type {Record<string, string | number>} */ places = {}) => {
-    let found = table[tag].words[key] ?? table.en.words[key];
-    if (found === undefined) return key;
-    if (typeof found === 'object') {
-      found = found[plural.select(Number(places.count ?? 0))] ?? found.other ?? key;
-    }
+    let found = table[key] ?? key;
+    if (typeof found === 'object') found = found[plural.select(Number(places.count ?? 0))] ?? found.other ?? key;
     return found.replace(/\{(\w+)\}/g, (_, name) => isolate(String(places[name] ?? '')));
   };
 }
 
 /**
- * The words of a page, which takes on their language and direction. `t` is as `speaker` says it;
- * `translate(root)` fills every element with `data-t` (its text) and `data-t-label` (its name for screen
- * readers).
- * @param {Record<string, Language>} table
+ * The words of a page, which takes on their language (the one chosen here before, else the first of the
+ * browser's that there is) and direction. `t` is as `speaker` says it; `translate(root)` fills every element with
+ * `data-t` (its text) and `data-t-label` (its name for screen readers).
+ * @param {Load} load
  */
-export function words(table) {
-  const tag = pick(table);
-  const { dir } = table[tag];
-  const t = speaker(table, tag);
+export async function words(load) {
+  const lang = pick([new URLSearchParams(location.search).get('lang'), localStorage.getItem(STORED), ...navigator.languages]);
+  Object.assign(document.documentElement, { lang, dir: LANGUAGES[lang].dir });
+  const t = await speaker(load, lang);
 
   /** @param {ParentNode} [root] */
   function translate(root = document) {
@@ -61,13 +57,11 @@ export function words(table) {
     localStorage.setItem(STORED, other);
     const url = new URL(location.href);
     url.searchParams.delete('lang');
-    location.assign(url);
-    if (url.href === location.href) location.reload();
+    history.replaceState(null, '', url);
+    location.reload();
   }
 
-  document.documentElement.lang = tag;
-  document.documentElement.dir = dir;
-  return { t, translate, choose, lang: tag, languages: Object.entries(table).map(([id, { name }]) => ({ id, name })) };
+  return { t, translate, choose, lang };
 }
 
 /** `3:07`, `1:02:09`. @param {number} seconds */

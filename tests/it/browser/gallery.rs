@@ -35,8 +35,10 @@ const TOO_WIDE: &str = "document.documentElement.scrollWidth <= innerWidth ? [] 
     .map((one) => `wider than the window: ${one.outerHTML.slice(0, 90)}`).slice(0, 5)";
 
 /// Words a page shows in another language than its own: a key that has no words, or an English sentence.
-const LEFT_OVER: &str = "(async (path) => {
-    const table = Object.values(await import(path)).find((one) => one?.en?.words);
+const LEFT_OVER: &str = "(async (folder) => {
+    const { LANGUAGES } = await import('/shared/i18n.js');
+    const table = Object.fromEntries(await Promise.all(Object.entries(LANGUAGES).map(async ([tag, about]) =>
+        [tag, { ...about, words: (await import(`${folder}/${tag}.js`)).default }])));
     const english = new Set([...Object.keys(table.en.words), ...Object.values(table.en.words).filter((one) => typeof one === 'string')]);
     const own = new Set(Object.values(table[document.documentElement.lang].words));
     const names = new Set(Object.values(table).map(({ name }) => name));

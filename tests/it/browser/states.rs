@@ -45,7 +45,7 @@ async fn every_view_of_the_dashboard_is_for_everybody_in_arabic(stage: Stage) {
 }
 
 async fn call_page(stage: Stage, task: Task, language: &'static str) {
-    let gallery = Gallery::open(task, language, "/call/strings.js");
+    let gallery = Gallery::open(task, language, "/call/strings");
     let service = Service::start(&stage.store).await;
     let (anna, ben) = tokio::join!(stage.launch(Browser::of("1").without(ALLOWING)), stage.launch(Browser::of("2")));
 
@@ -108,7 +108,7 @@ async fn call_page(stage: Stage, task: Task, language: &'static str) {
 }
 
 async fn dashboard(stage: Stage, task: Task, language: &'static str) {
-    let gallery = Gallery::open(task, language, "/admin/strings.js");
+    let gallery = Gallery::open(task, language, "/admin/strings");
     let service = Service::with(&stage.store, &[("AUTH__MODE", "jwt"), ("AUTH__JWT_SECRET", SECRET)]).await;
     let calls = some_calls(&service).await;
     let page = stage.launch(Browser::of("9")).await;

@@ -7,8 +7,10 @@ use crate::harness::Service;
 in_browsers!(every_language_has_every_word);
 
 /// What a table of words lacks, compared with its English. A form a language does without reads as its `other`.
-const LACKING: &str = "(async (path) => {
-    const table = Object.values(await import(path)).find((one) => one?.en?.words);
+const LACKING: &str = "(async (folder) => {
+    const { LANGUAGES } = await import('/shared/i18n.js');
+    const table = Object.fromEntries(await Promise.all(Object.entries(LANGUAGES).map(async ([tag, about]) =>
+        [tag, { ...about, words: (await import(`${folder}/${tag}.js`)).default }])));
     const forms = (words) => typeof words === 'string' ? { other: words } : words;
     const places = (words) => [...new Set((forms(words).other ?? '').match(/\\{\\w+\\}/g))].sort().join();
     const found = [];
@@ -29,8 +31,8 @@ async fn every_language_has_every_word(stage: Stage) {
     let service = Service::start(&stage.store).await;
     let page = stage.launch(Browser::of("1")).await;
     page.goto(&service.url("/")).await;
-    for path in ["/call/strings.js", "/admin/strings.js"] {
-        let lacking = page.eval(&format!("{LACKING}({})", super::page::quoted(path))).await;
-        assert_eq!(lacking, serde_json::json!([]), "{path}");
+    for folder in ["/call/strings", "/admin/strings"] {
+        let lacking = page.eval(&format!("{LACKING}({})", super::page::quoted(folder))).await;
+        assert_eq!(lacking, serde_json::json!([]), "{folder}");
     }
 }

@@ -48,8 +48,8 @@ export function overview(app, format) {
       row.dataset.call = String(call.id);
       link(cell, `?view=history&call=${call.id}`, `#${call.id}`, app.t('open_call', { id: call.id }));
     } },
-    { head: 'caller', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
-    { head: 'callees', cell: (cell, { participants }) => put(cell, participants.filter(({ role }) => role === 'callee')
+    { head: 'caller', holds: 'people', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
+    { head: 'callees', holds: 'people', cell: (cell, { participants }) => put(cell, participants.filter(({ role }) => role === 'callee')
       .map(({ user_id, name, state }) => `${format.person(user_id, name)} · ${app.word('leg', state)}`).join(', ')) },
     { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
     { head: 'status', cell: (cell, call) => badge(cell, call.status, app.word('status', call.status)) },

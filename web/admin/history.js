@@ -50,8 +50,8 @@ export function history(app, format) {
   const filters = (at) => Object.fromEntries(FILTERS.map((name) => [name, at.get(name) || undefined]));
 
   csv.onclick = () => app.act(csv, async () => {
-    const answer = await app.raw('/api/calls.csv', filters(app.at()));
-    const url = URL.createObjectURL(await answer.blob());
+    const text = await app.api('/api/calls.csv', filters(app.at()));
+    const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
     const a = document.createElement('a');
     a.href = url;
     a.download = 'calls.csv';

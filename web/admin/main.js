@@ -62,7 +62,7 @@ function showDoor(name) {
 
 /** @param {{ user: string, token: () => Promise<string> }} who */
 function start(who) {
-  const line = service(who, (connected) => {
+  const line = service(who, lang, (connected) => {
     const connection = byId('connection');
     connection.dataset.state = connected ? 'connected' : 'reconnecting';
     connection.textContent = t(connected ? 'live' : 'polling');
@@ -85,7 +85,6 @@ function start(who) {
       return words === `${kind}.${name}` ? String(name ?? '–') : words;
     },
     api: line.api,
-    raw: line.raw,
     go: (changes, { replace = false } = {}) => {
       const to = at();
       to.set('view', name());

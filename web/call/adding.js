@@ -12,23 +12,19 @@ const INSIDE = `<label for="adding-user" data-t="person_id"></label>
   </div>`;
 
 /**
- * Asks for one more; `ask` resolves with the id, or nothing.
+ * Asks for one more; resolves with the id, or nothing.
  * @param {import('./types.js').Page} page
  * @param {ReturnType<typeof import('./lists.js').people>} people
+ * @param {(id: string) => boolean} here who is in the call already
  */
-export function adding(page, people) {
-  const made = dialog('adding', 'add_person', INSIDE, page);
-  return {
-    /** @param {(id: string) => boolean} here who is in the call already */
-    ask(here) {
-      const others = people.ids().filter((id) => !here(id));
-      $('adding-user').value = '';
-      $('adding-people').replaceChildren(...others.map((id) => new Option(people.nameOf(id), id)));
-      made.returnValue = '';
-      made.showModal();
-      return /** @type {Promise<string>} */ (new Promise((answered) => {
-        made.onclose = () => answered(made.returnValue && $('adding-user').value.trim());
-      }));
-    },
-  };
+export function adding(page, people, here) {
+  const made = $('adding') ?? dialog('adding', 'add_person', INSIDE, page);
+  const others = people.ids().filter((id) => !here(id));
+  $('adding-user').value = '';
+  $('adding-people').replaceChildren(...others.map((id) => new Option(people.nameOf(id), id)));
+  made.returnValue = '';
+  if (!made.open) made.showModal();
+  return /** @type {Promise<string>} */ (new Promise((answered) => {
+    made.onclose = () => answered(made.returnValue && $('adding-user').value.trim());
+  }));
 }

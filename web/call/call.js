@@ -12,7 +12,7 @@ import { stage } from './stage.js';
 const SESSION = 'switchboard.session';
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
 // What is asked of the service meanwhile, and a token that leaves the address at once.
-const needsToken = fetch('/api/about').then((answer) => answer.json()).then(({ auth }) => auth === 'jwt').catch(() => false);
+const about = fetch('/api/about').then((answer) => answer.json()).catch(() => ({}));
 const who = asked();
 const { t, translate, choose, lang } = await words((tag) => import(`./strings/${tag}.js`));
 const listing = new Intl.ListFormat(lang, { type: 'conjunction' });
@@ -43,10 +43,11 @@ function asked() {
 }
 
 async function start() {
-  const jwt = await needsToken;
+  const { auth, directory } = await about;
+  const jwt = auth === 'jwt';
   $('token-field').hidden = !jwt;
   $('sign-in-token').required = jwt;
-  if (ID.test(who.user) && (who.token || !jwt)) signIn(who.user, who.token);
+  if (ID.test(who.user) && (who.token || !jwt)) signIn(who.user, who.token, directory);
   else {
     $('sign-in-user').value = who.user;
     $('sign-in-user').focus();
@@ -62,11 +63,11 @@ function keep(user, token) {
   window.history.replaceState(null, '', url);
 }
 
-/** @param {string} user @param {string} token */
-function signIn(user, token) {
+/** @param {string} user @param {string} token @param {boolean} directory whether the service lists its users */
+function signIn(user, token, directory) {
   keep(user, token);
   document.body.dataset.view = 'phone';
-  telephone(user, token);
+  telephone(user, token, directory);
 }
 
 // --- what is in the way of a call, said with the way out of it ---------------------------------------
@@ -86,12 +87,12 @@ function ending(key, name, length = '') {
 
 // --- the telephone --------------------------------------------------------------------------------
 
-/** @param {string} me @param {string} token */
-function telephone(me, token) {
+/** @param {string} me @param {string} token @param {boolean} directory */
+function telephone(me, token, directory) {
   const phone = new Switchboard({ user: me, ...(token && { token }) });
   const ring = /** @type {import('../sdk/ring.js').Ring} */ (document.querySelector('switchboard-ring'));
   const names = (/** @type {string[]} */ ids) => listing.format(ids.map(folk.nameOf));
-  const page = { phone, me, lang, t, translate, dial, names };
+  const page = { phone, me, lang, t, translate, directory, dial, names };
   const folk = people(page);
   const past = history(page, folk);
   const live = stage(page, folk, ended);
@@ -149,7 +150,7 @@ function telephone(me, token) {
     $('connection').textContent = t(state === 'connected' ? 'signed_in_as' : state, { name: me });
     if (state !== 'connected') return;
     void past();
-    void folk.directory();
+    if (directory) void folk.look();
   }
 
   /** The service lets this page in no more. @param {{ code: string }} error */

@@ -53,7 +53,7 @@ const WATCHED = 1000;
  * Who can be called: who is kept here, who was in a call before, and whom the service lists.
  * @param {Page} page
  */
-export function people({ phone, me, lang, t, dial }) {
+export function people({ phone, me, lang, directory, t, dial }) {
   const stored = `switchboard.people.${me}`;
   /** @type {Map<string, Person>} */
   const known = new Map();
@@ -64,8 +64,6 @@ export function people({ phone, me, lang, t, dial }) {
   /** Whether there is somebody new to watch, or somebody gone. */
   let others = true;
   let unwatch = () => {};
-  /** Whether the service lists its users for this one. */
-  let listed = true;
   /** @type {string | null} Where the next people of the directory are. */
   let cursor = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -176,33 +174,32 @@ export function people({ phone, me, lang, t, dial }) {
     settle();
   }
 
-  /** The users the service lists, where it does: who is there, and the first or the next of all. @param {boolean} [next] */
-  async function directory(next = false) {
-    if (!listed) return;
+  /** The users the service lists: who is there, and the first or the next of all. @param {boolean} [next] */
+  async function look(next = false) {
     try {
       await Promise.all(next && cursor ? [ask({ cursor })] : [ask({ status: 'online' }), ask({})]);
-    } catch (error) {
-      // It keeps its users to itself; who is kept here and the history are there all the same.
-      listed = /** @type {{ code: string }} */ (error).code !== 'forbidden';
+    } catch {
+      // Who is kept here and the history are there all the same; the next connection asks again.
     }
   }
 
+  $('find').placeholder = t('find');
   $('find').oninput = () => {
     shown = STEP;
     cursor = null;
     arrange();
     clearTimeout(asking);
-    asking = setTimeout(directory, 250);
+    if (directory) asking = setTimeout(look, 250);
   };
   $('more-people').onclick = () => {
     shown += STEP;
     arrange();
-    if (cursor && shown > list.children.length) void directory(true);
+    if (cursor && shown > list.children.length) void look(true);
   };
   for (const left of ['pointerleave', 'focusout']) list.addEventListener(left, () => settle());
   for (const id of JSON.parse(localStorage.getItem(stored) ?? '[]')) know(id, '', true);
   settle(true);
-  return { know, nameOf, directory, ids: () => [...known.keys()] };
+  return { know, nameOf, look, ids: () => [...known.keys()] };
 }
 
 /** @param {Page} page @param {ReturnType<typeof people>} folk */

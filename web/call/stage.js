@@ -27,8 +27,6 @@ export function stage(page, people, ended) {
   self.video.muted = true;
   /** @type {ReturnType<typeof import('./settings.js').settings> | undefined} Once it was asked for. */
   let devices;
-  /** @type {ReturnType<typeof import('./adding.js').adding> | undefined} */
-  let question;
   /** Who is asked to come in. */
   let asked = '';
   /** @type {Element | null} Where the focus was before the call. */
@@ -223,8 +221,7 @@ export function stage(page, people, ended) {
   });
   $('add-person').onclick = attempt(async () => {
     const { adding } = await import('./adding.js');
-    question ??= adding(page, people);
-    const id = await question.ask((one) => tiles.has(one));
+    const id = await adding(page, people, (one) => tiles.has(one));
     if (!id || !call) return;
     asked = people.nameOf(id);
     await call.invite(id);

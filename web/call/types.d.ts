@@ -9,6 +9,8 @@ export interface Page {
   phone: Switchboard;
   me: string;
   lang: string;
+  /** Whether the service lists its users for everybody. */
+  directory: boolean;
   t: Speak;
   /** Fills in the words of what is new. */
   translate(root: ParentNode): void;

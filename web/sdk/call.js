@@ -1,8 +1,6 @@
 // A call: who is in it, what is sent, how it stands. The mesh of a group is a Link to each of the others.
-import { Emitter } from './emitter.js';
-import { SwitchboardError, typed } from './errors.js';
-import { capture, captureScreen } from './media.js';
-import { Link } from './peer.js';
+import { Emitter, SwitchboardError, typed } from './base.js';
+import { Link, capture, captureScreen } from './peer.js';
 
 /**
  * @typedef {import('./peer.js').PeerStats} PeerStats

@@ -1,5 +1,5 @@
 // The socket: says hello, keeps it alive, comes back and goes on where it was.
-import { SwitchboardError, refusal, typed } from './errors.js';
+import { SwitchboardError, refusal, typed } from './base.js';
 
 /**
  * @typedef {Record<string, any>} Message

@@ -110,15 +110,10 @@ let context = null;
 
 function sounds() {
   if (context) return context;
-  const made = context = new AudioContext();
-  const kinds = ['pointerdown', 'keydown'];
-  const touched = () => void enableSound();
-  const heard = () => {
-    if (made.state === 'running') for (const kind of kinds) removeEventListener(kind, touched, true);
-  };
-  for (const kind of kinds) addEventListener(kind, touched, true);
-  made.addEventListener('statechange', heard);
-  return made;
+  context = new AudioContext();
+  // Each touch, as a browser may silence a page again later; one that is heard is left as it is.
+  for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => void enableSound(), true);
+  return context;
 }
 
 /** Whether the browser lets this page be heard. */

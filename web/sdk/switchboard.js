@@ -1,9 +1,8 @@
 // Presence and calls of one user, over one socket that keeps itself connected. See docs/CLIENT.md.
+import { Emitter, SwitchboardError, refusal } from './base.js';
 import { Call } from './call.js';
 import { Connection } from './connection.js';
-import { Emitter } from './emitter.js';
-import { SwitchboardError, refusal } from './errors.js';
-import { listDevices } from './media.js';
+import { listDevices } from './peer.js';
 import { Missed, Presence } from './people.js';
 
 export { Call, SwitchboardError };
@@ -26,13 +25,13 @@ export class Switchboard extends Emitter {
   missed = new Missed(this);
   devices = {
     list: listDevices,
-    /** @param {import('./media.js').Chosen} changed */
+    /** @param {import('./peer.js').Chosen} changed */
     use: async (changed) => {
       Object.assign(this.chosen, changed);
       await Promise.all([...this.#live].map((call) => call.reopen(changed)));
     },
   };
-  /** @internal @type {import('./media.js').Chosen} */
+  /** @internal @type {import('./peer.js').Chosen} */
   chosen = {};
   /** @internal @type {RTCConfiguration} */
   rtc = {};

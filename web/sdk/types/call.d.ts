@@ -148,6 +148,6 @@ export type Inner = Peer & {
     started: boolean;
     why: string;
 };
-import { Emitter } from './emitter.js';
-import { SwitchboardError } from './errors.js';
+import { Emitter } from './base.js';
+import { SwitchboardError } from './base.js';
 import { Link } from './peer.js';

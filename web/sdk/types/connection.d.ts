@@ -48,4 +48,4 @@ export type Owner = {
     error: (error: SwitchboardError) => void;
     engaged: () => boolean;
 };
-import { SwitchboardError } from './errors.js';
+import { SwitchboardError } from './base.js';

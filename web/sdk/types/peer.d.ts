@@ -1,3 +1,25 @@
+/**
+ * Opens microphone and camera.
+ * @param {boolean} audio
+ * @param {boolean} video
+ * @param {Chosen} chosen
+ * @returns {Promise<MediaStream>}
+ */
+export function capture(audio: boolean, video: boolean, chosen: Chosen): Promise<MediaStream>;
+export function listDevices(): Promise<{
+    microphones: {
+        id: string;
+        label: string;
+    }[];
+    cameras: {
+        id: string;
+        label: string;
+    }[];
+    speakers: {
+        id: string;
+        label: string;
+    }[];
+}>;
 export class Link {
     /** @param {PeerOptions} options @param {PeerOwner} owner */
     constructor(options: PeerOptions, owner: PeerOwner);
@@ -28,6 +50,7 @@ export class Link {
     stats(): Promise<PeerStats>;
     #private;
 }
+export function captureScreen(): Promise<MediaStream>;
 export type PeerOptions = {
     id: string;
     polite: boolean;
@@ -47,4 +70,8 @@ export type PeerStats = {
     bytesReceived: number;
     framesDecoded: number;
     relayed: boolean;
+};
+export type Chosen = {
+    microphone?: string;
+    camera?: string;
 };

@@ -18,11 +18,11 @@ export class Switchboard extends Emitter<Events> {
     missed: Missed;
     devices: {
         list: typeof listDevices;
-        /** @param {import('./media.js').Chosen} changed */
-        use: (changed: import("./media.js").Chosen) => Promise<void>;
+        /** @param {import('./peer.js').Chosen} changed */
+        use: (changed: import("./peer.js").Chosen) => Promise<void>;
     };
-    /** @internal @type {import('./media.js').Chosen} */
-    chosen: import("./media.js").Chosen;
+    /** @internal @type {import('./peer.js').Chosen} */
+    chosen: import("./peer.js").Chosen;
     /** @internal @type {RTCConfiguration} */
     rtc: RTCConfiguration;
     user: string;
@@ -86,10 +86,10 @@ export type Events = {
     message: Message;
 };
 import { Call } from './call.js';
-import { SwitchboardError } from './errors.js';
-import { Emitter } from './emitter.js';
+import { SwitchboardError } from './base.js';
+import { Emitter } from './base.js';
 import { Presence } from './people.js';
 import { Missed } from './people.js';
-import { listDevices } from './media.js';
+import { listDevices } from './peer.js';
 import { Connection } from './connection.js';
 export { Call, SwitchboardError };

@@ -70,7 +70,7 @@ export function history(app, format) {
     } },
     { head: 'started', cell: (cell, call) => put(cell, format.time(call.started_at)) },
     { head: 'caller', holds: 'people', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
-    { head: 'callees', holds: 'people', cell: (cell, call) => put(cell, call.callee_ids.join(', ')) },
+    { head: 'callees', holds: 'people', cell: (cell, call) => put(cell, format.list(call.callee_ids.map(String))) },
     { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
     { head: 'outcome', cell: (cell, call) => badge(cell, call.status, call.reason ? app.word('reason', call.reason) : app.word('status', call.status)) },
     { head: 'duration', cell: (cell, call) => put(cell, call.answered_at && call.ended_at ? format.length(call.duration_seconds) : '–') },

@@ -34,7 +34,7 @@ export function timeline(app, format) {
       ['started', format.date(call.started_at)],
       ['time_to_answer', call.answered_at ? format.wait(Date.parse(call.answered_at) - Date.parse(call.started_at)) : '–'],
       ['duration', call.answered_at && call.ended_at ? format.length(call.duration_seconds) : '–'],
-      ['participants', call.participants.map(({ user_id, role, state }) => `${user_id} (${app.word('role', role)}, ${app.word('leg', state)})`).join('; ')],
+      ['participants', format.list(call.participants.map(({ user_id, role, state }) => `${user_id} (${app.word('role', role)} · ${app.word('leg', state)})`))],
     ], ([name]) => name, ([name]) => el('div', {}, el('dt', {}, app.t(name)), el('dd')),
     (row, [, text]) => put(/** @type {Element} */ (row.lastElementChild), text));
     keyed(list, events, ({ seq }) => String(seq), ({ at, what, who, detail }) => {

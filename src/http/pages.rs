@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::sync::LazyLock;
 
@@ -30,6 +31,13 @@ const DOCUMENTS: [(&str, &str); 2] = [("", "call/index.html"), ("admin", "admin/
 /// The folders that are served, at the path of their name.
 const FOLDERS: &str = "sdk|call|admin|shared";
 
+/// The client library as its users import it, …
+const LIBRARY: &str = "sdk/switchboard.js";
+
+/// … and its modules, each after those it imports.
+const LIBRARY_PARTS: [&str; 6] =
+    ["sdk/base.js", "sdk/connection.js", "sdk/peer.js", "sdk/people.js", "sdk/call.js", LIBRARY];
+
 #[derive(Embed)]
 #[folder = "web/"]
 struct Files;
@@ -38,7 +46,7 @@ struct Files;
 #[derive(Clone)]
 struct Page {
     kind: &'static str,
-    /// Of the file's content; the compressed one has another.
+    /// Of what is sent; the compressed one has another.
     tag: String,
     plain: Cow<'static, [u8]>,
     gzip: Bytes,
@@ -54,10 +62,14 @@ impl Page {
             // What stands beside the pages for their developers.
             _ => return None,
         };
-        let file = Files::get(name)?;
-        let plain =
-            if kind.starts_with("image/") { file.data } else { lean(&String::from_utf8_lossy(&file.data)).into() };
-        let tag = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let plain: Cow<'static, [u8]> = match kind {
+            "image/svg+xml" => Files::get(name)?.data,
+            _ if name == LIBRARY => library()?.into_bytes().into(),
+            _ => lean(&text(name)?).into_bytes().into(),
+        };
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&plain);
+        let tag = format!("{:016x}", hasher.finish());
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
         let gzip = gzip.write_all(&plain).and_then(|()| gzip.finish()).ok()?.into();
         Some(Self { kind, tag, plain, gzip })
@@ -95,9 +107,9 @@ impl Page {
 }
 
 /// A text without what is only for who reads its source: indentation, types (`/** @type … */`), and comments on lines of
-/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a string may look
-/// like one of these.
-fn lean(text: &str) -> Vec<u8> {
+/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a text may look
+/// like a comment; a story compares each script with its source. Texts over several lines lose their indentation.
+fn lean(text: &str) -> String {
     let mut lean = String::with_capacity(text.len());
     let mut within = false;
     for mut line in text.lines().map(str::trim_start) {
@@ -120,7 +132,28 @@ fn lean(text: &str) -> Vec<u8> {
         }
         lean.push('\n');
     }
-    lean.into_bytes()
+    lean
+}
+
+fn text(name: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&Files::get(name)?.data).into_owned())
+}
+
+/// The client library as one module: one request, and less to send than six that compress by themselves. Its modules have
+/// no top-level name in common, and each `import` and `export` is a line of its own.
+fn library() -> Option<String> {
+    let mut joined = String::new();
+    for name in LIBRARY_PARTS {
+        for line in lean(&text(name)?).lines().filter(|line| !line.is_empty() && !is_import(line)) {
+            joined.push_str(line.strip_prefix("export ").filter(|_| name != LIBRARY).unwrap_or(line));
+            joined.push('\n');
+        }
+    }
+    Some(joined)
+}
+
+fn is_import(line: &str) -> bool {
+    line.starts_with("import ") && line.contains(" from './")
 }
 
 fn takes_gzip(request: &HttpRequest) -> bool {
@@ -151,23 +184,27 @@ async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::lean;
-
-    fn leaned(text: &str) -> String {
-        String::from_utf8(lean(text)).expect("text")
-    }
+    use super::*;
 
     #[test]
     fn comments_and_indentation_stay_here_and_lines_keep_their_numbers() {
         let source = "// About.\n\n/**\n * @param {string} id\n */\nfunction f(id) {\n  return id; // as it is\n}\n";
-        assert_eq!(leaned(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
+        assert_eq!(lean(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
     }
 
     #[test]
     fn code_beside_a_comment_stays() {
         assert_eq!(
-            leaned("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
+            lean("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
             "a = 1;\nconst at = 'http://x'; /* y */\n"
         );
+    }
+
+    #[test]
+    fn the_library_is_one_module_that_imports_nothing() {
+        let joined = library().expect("its modules");
+        assert!(!joined.lines().any(|line| line.starts_with("import ")), "{joined}");
+        let exports: Vec<_> = joined.lines().filter(|line| line.starts_with("export ")).collect();
+        assert_eq!(exports, ["export { Call, SwitchboardError };", "export class Switchboard extends Emitter {"]);
     }
 }

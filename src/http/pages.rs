@@ -64,7 +64,8 @@ impl Page {
         };
         let plain: Cow<'static, [u8]> = match kind {
             "image/svg+xml" => Files::get(name)?.data,
-            _ if name == LIBRARY => library()?.into_bytes().into(),
+            _ if name == LIBRARY => tight(&library()?).into_bytes().into(),
+            _ if name.ends_with(".js") => tight(&lean(&text(name)?)).into_bytes().into(),
             _ => lean(&text(name)?).into_bytes().into(),
         };
         let mut hasher = DefaultHasher::new();
@@ -135,6 +136,30 @@ fn lean(text: &str) -> String {
     lean
 }
 
+/// A script without the blanks that only please the eye: those beside a sign, outside of texts.
+fn tight(script: &str) -> String {
+    let beside = |sign: Option<char>| sign.is_some_and(|sign| "=<>?:,;(){}[]&|!*%".contains(sign));
+    let mut tight = String::with_capacity(script.len());
+    let mut quote = None;
+    let mut signs = script.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match quote {
+            Some(_) if sign == '\\' => {
+                tight.push(sign);
+                tight.extend(signs.next());
+                continue;
+            }
+            Some(open) if open == sign => quote = None,
+            Some(_) => {}
+            None if matches!(sign, '\'' | '"' | '`') => quote = Some(sign),
+            None if sign == ' ' && (beside(tight.chars().next_back()) || beside(signs.peek().copied())) => continue,
+            None => {}
+        }
+        tight.push(sign);
+    }
+    tight
+}
+
 fn text(name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&Files::get(name)?.data).into_owned())
 }
@@ -197,6 +222,15 @@ mod tests {
         assert_eq!(
             lean("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
             "a = 1;\nconst at = 'http://x'; /* y */\n"
+        );
+    }
+
+    #[test]
+    fn blanks_beside_signs_go_and_texts_stay() {
+        let source = "const a = (b) => `x = ${ a }`; // it's\nreturn 'a = \\' = b' + c ? d : e;\n";
+        assert_eq!(
+            tight(&source.replace(" // it's", "")),
+            "const a=(b)=>`x = ${ a }`;\nreturn 'a = \\' = b' + c?d:e;\n"
         );
     }
 

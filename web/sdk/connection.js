@@ -95,7 +95,8 @@ export class Connection {
    */
   request(message, keep = false) {
     return new Promise((resolve, reject) => {
-      if (!this.#ready && (!keep || this.state === 'closed')) return reject(new SwitchboardError('disconnected'));
+      // Resumed and not yet caught up, it waits with what is kept.
+      if (this.state !== 'connected' && (!keep || this.state === 'closed')) return reject(new SwitchboardError('disconnected'));
       const ref = message.ref ?? `${(this.#refs += 1)}`;
       this.#waiting.set(`${ref}`, { message: { ...message, ref }, keep, resolve, reject });
       if (this.#ready) this.send({ ...message, ref });

@@ -115,7 +115,8 @@ export class Switchboard extends Emitter {
     } catch (error) {
       throw new SwitchboardError('disconnected', `${error}`);
     }
-    const body = await answer.json().catch(() => ({}));
+    const json = /json/.test(answer.headers.get('content-type') ?? '');
+    const body = await answer[json ? 'json' : 'text']().catch(() => ({}));
     const after = Number(answer.headers.get('retry-after'));
     if (!answer.ok) throw refusal({ retry_after_ms: after ? after * 1000 : undefined, ...body });
     return body;

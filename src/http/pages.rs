@@ -1,17 +1,13 @@
 //! The pages of `web/`, embedded in the binary: the client library, the call page, the admin dashboard.
 //! A debug build reads them from disk, so that an edit shows at the next reload.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::header::{self, EntityTag, Header as _, HeaderValue, IfNoneMatch};
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rust_embed::Embed;
 
 use super::refusal;
@@ -48,7 +44,7 @@ struct Page {
     kind: &'static str,
     /// Of what is sent; the compressed one has another.
     tag: String,
-    plain: Cow<'static, [u8]>,
+    plain: Bytes,
     gzip: Bytes,
 }
 
@@ -62,24 +58,35 @@ impl Page {
             // What stands beside the pages for their developers.
             _ => return None,
         };
-        let plain: Cow<'static, [u8]> = match kind {
-            "image/svg+xml" => Files::get(name)?.data,
-            _ if name == LIBRARY => tight(&library()?).into_bytes().into(),
-            _ if name.ends_with(".js") => tight(&lean(&text(name)?)).into_bytes().into(),
-            _ => lean(&text(name)?).into_bytes().into(),
+        let plain = match kind {
+            "image/svg+xml" => Files::get(name)?.data.into_owned().into(),
+            _ if name == LIBRARY => Bytes::from(tight(&library()?)),
+            _ if name.ends_with(".js") => tight(&lean(&text(name)?)).into(),
+            _ => lean(&text(name)?).into(),
         };
         let mut hasher = DefaultHasher::new();
         hasher.write(&plain);
         let tag = format!("{:016x}", hasher.finish());
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        let gzip = gzip.write_all(&plain).and_then(|()| gzip.finish()).ok()?.into();
-        Some(Self { kind, tag, plain, gzip })
+        Some(Self { kind, tag, plain, gzip: Bytes::new() })
     }
 
+    /// A page by the name of its file. It is compressed once, as far as that goes; a debug build looks whether it is
+    /// another by now.
     fn find(name: &str) -> Option<Self> {
-        static EMBEDDED: LazyLock<HashMap<Cow<'static, str>, Page>> =
-            LazyLock::new(|| Files::iter().filter_map(|name| Page::read(&name).map(|page| (name, page))).collect());
-        if cfg!(debug_assertions) { Self::read(name) } else { EMBEDDED.get(name).cloned() }
+        static KNOWN: Mutex<BTreeMap<String, Page>> = Mutex::new(BTreeMap::new());
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if !cfg!(debug_assertions) && known.is_some() {
+            return known;
+        }
+        let mut page = Self::read(name)?;
+        if let Some(known) = known.filter(|known| known.tag == page.tag) {
+            return Some(known);
+        }
+        let mut gzip = Vec::new();
+        zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, &page.plain[..], &mut gzip).ok()?;
+        page.gzip = gzip.into();
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), page.clone());
+        Some(page)
     }
 
     fn respond(self, request: &HttpRequest) -> HttpResponse {
@@ -102,7 +109,7 @@ impl Page {
         if compressed {
             response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(self.gzip)
         } else {
-            response.body(self.plain.into_owned())
+            response.body(self.plain)
         }
     }
 }
@@ -171,7 +178,10 @@ fn library() -> Option<String> {
     for name in LIBRARY_PARTS {
         for line in lean(&text(name)?).lines().filter(|line| !line.is_empty() && !is_import(line)) {
             joined.push_str(line.strip_prefix("export ").filter(|_| name != LIBRARY).unwrap_or(line));
-            joined.push('\n');
+            // Elsewhere the end of a line may be the end of a statement.
+            if !line.ends_with(['{', ';', ',', '(']) {
+                joined.push('\n');
+            }
         }
     }
     Some(joined)
@@ -196,15 +206,18 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let path = request.path().trim_start_matches('/');
-    let document = || {
-        let place = path.trim_end_matches('/');
-        let first = place.split('/').next().unwrap_or_default();
-        // An address with an extension was meant to be a file.
-        DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).and_then(|(_, name)| Page::find(name))
-    };
-    let page = Page::find(path).or_else(document).ok_or(Refusal::NotFound("page"))?;
+    let path = request.path().trim_start_matches('/').to_owned();
+    // Compressing takes a while, the first time.
+    let found = web::block(move || Page::find(&path).or_else(|| Page::find(document(&path)?))).await;
+    let page = found.map_err(|_| Refusal::Unavailable("the page"))?.ok_or(Refusal::NotFound("page"))?;
     Ok(page.respond(&request))
+}
+
+/// The document at an address of a page's own. An address with an extension was meant to be a file.
+fn document(path: &str) -> Option<&'static str> {
+    let place = path.trim_end_matches('/');
+    let first = place.split('/').next().unwrap_or_default();
+    DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -237,8 +250,8 @@ mod tests {
     #[test]
     fn the_library_is_one_module_that_imports_nothing() {
         let joined = library().expect("its modules");
-        assert!(!joined.lines().any(|line| line.starts_with("import ")), "{joined}");
-        let exports: Vec<_> = joined.lines().filter(|line| line.starts_with("export ")).collect();
-        assert_eq!(exports, ["export { Call, SwitchboardError };", "export class Switchboard extends Emitter {"]);
+        assert!(!joined.contains("import "), "{joined}");
+        assert_eq!(joined.matches("export ").count(), 2, "{joined}");
+        assert!(joined.contains("export { Call, SwitchboardError };export class Switchboard extends Emitter {"));
     }
 }

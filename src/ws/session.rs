@@ -1,24 +1,24 @@
 //! One socket: the actor that reads its frames, keeps its deadlines and asks the router.
 //!
-//! The actor lives on a plain context. As the body of the response it would stand still whenever its
-//! client stops reading; so what goes out has a queue of its own ([`super::outbox`]) and this actor's timers
-//! always run. It decides nothing about calls.
+//! The actor lives on a plain context, so its timers run whatever its client does; what goes out is written by
+//! whoever has something to tell, through a queue of its own ([`super::outbox`]). It decides nothing about calls.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use actix::fut::ActorFuture;
 use actix::prelude::*;
-use actix_http::ws::{CloseCode, CloseReason, Message as Outgoing};
-use actix_web::error::PayloadError;
-use actix_web::web;
-use bytes::Bytes;
+use actix_http::ws::{CloseCode, CloseReason, OpCode};
 
 use super::close::Close;
-use super::frames::{FrameReader, Message};
+use super::frames::Message;
 use super::outlet::{Look, RouterPort, SocketOutlet};
 use super::sessions::Sessions;
+use super::wire::{Input, Wire};
 use super::{Facts, Limits};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::dialect::{AboutPresence, Inbound};
@@ -61,7 +61,7 @@ pub struct Parts {
     /// Who may resume, and who watches whom.
     pub sessions: Arc<Sessions>,
     /// What the client sends.
-    pub payload: web::Payload,
+    pub input: Input,
 }
 
 /// One socket's actor.
@@ -76,11 +76,7 @@ pub struct WsSession {
     pub(super) sessions: Arc<Sessions>,
     /// What was asked about presence before the welcome.
     pub(super) postponed: Vec<(AboutPresence, Option<Payload>)>,
-    /// Read only once the router has accepted the socket, so that nothing overtakes that.
-    payload: Option<web::Payload>,
-    reader: FrameReader,
-    /// Nothing more can be made of what arrives.
-    deaf: bool,
+    input: Input,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
     /// How many messages are on the long way, through the router.
@@ -97,10 +93,9 @@ pub struct WsSession {
 
 impl WsSession {
     /// Starts the session of a socket on the current arbiter.
-    pub fn open(parts: Parts) -> Addr<Self> {
+    pub fn open(parts: Parts, wire: Wire) {
         let now = parts.clock.moment();
-        let reader = FrameReader::new(parts.limits.max_message);
-        Self {
+        let session = Self {
             outlet: parts.outlet,
             router: parts.router,
             clock: parts.clock,
@@ -109,9 +104,7 @@ impl WsSession {
             facts: parts.facts,
             sessions: parts.sessions,
             postponed: Vec::new(),
-            payload: Some(parts.payload),
-            reader,
-            deaf: false,
+            input: parts.input,
             pulse: Pulse::at(now),
             malformed: VecDeque::new(),
             in_flight: Arc::default(),
@@ -122,8 +115,8 @@ impl WsSession {
             close_by: None,
             alarm: None,
             limits: parts.limits,
-        }
-        .start()
+        };
+        wire.serve(Context::new().into_future(session));
     }
 
     fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
@@ -171,7 +164,7 @@ impl WsSession {
             if self.pong_by.is_none() {
                 self.pong_by = Some(now.tick + self.limits.pong_within);
             }
-            if !self.outlet.send(Outgoing::Ping(Bytes::new())) {
+            if !self.outlet.control(OpCode::Ping, &[]) {
                 return self.look(ctx);
             }
         }
@@ -209,7 +202,7 @@ impl WsSession {
             }
             Message::Ping(content) => {
                 if self.within_budget(ctx) {
-                    self.outlet.send(Outgoing::Pong(content));
+                    self.outlet.control(OpCode::Pong, &content);
                 }
             }
             Message::Text(text) => {
@@ -323,10 +316,10 @@ impl Actor for WsSession {
                     session.shut(Close::Fault, session.clock.moment(), ctx);
                 }
             }
-            if let Some(payload) = session.payload.take() {
-                ctx.add_stream(payload);
-            }
+            // Only now, so that nothing the client says overtakes that.
+            ctx.spawn(Reading);
         });
+        ctx.spawn(Writing);
         ctx.spawn(asked);
         if self.outlet.is_waiting() {
             ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
@@ -348,24 +341,45 @@ impl Drop for WsSession {
     }
 }
 
-impl StreamHandler<Result<Bytes, PayloadError>> for WsSession {
-    fn handle(&mut self, item: Result<Bytes, PayloadError>, ctx: &mut Self::Context) {
-        let Ok(bytes) = item else { return ctx.stop() };
-        if self.deaf {
-            return;
-        }
-        self.reader.push(&bytes);
-        loop {
-            match self.reader.next() {
-                Ok(Some(message)) => self.message(message, ctx),
-                Ok(None) => return,
-                Err(why) => {
-                    self.deaf = true;
-                    self.reader = FrameReader::new(0);
-                    return self.shut(why, self.clock.moment(), ctx);
-                }
+/// What the session does while its socket can be read.
+struct Reading;
+
+impl ActorFuture<WsSession> for Reading {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut WsSession,
+        ctx: &mut Context<WsSession>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<()> {
+        while ctx.state() == ActorState::Running {
+            match ready!(session.input.poll_next(cx)) {
+                Some(Ok(message)) => session.message(message, ctx),
+                Some(Err(why)) => session.shut(why, session.clock.moment(), ctx),
+                None => ctx.stop(),
             }
         }
+        Poll::Ready(())
+    }
+}
+
+/// Writes what could not be written at once.
+struct Writing;
+
+impl ActorFuture<WsSession> for Writing {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut WsSession,
+        ctx: &mut Context<WsSession>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<()> {
+        if ready!(session.outlet.outbox().poll_write(cx)).is_err() {
+            ctx.stop();
+        }
+        Poll::Ready(())
     }
 }
 

@@ -13,9 +13,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::outbox::Outbox;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
+use super::wire::{Input, Wire};
 use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
@@ -79,40 +79,37 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 async fn notifications(
     req: HttpRequest,
-    payload: web::Payload,
     sockets: web::Data<SocketEdge>,
     edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
-    open(req, payload, Place::Notifications, &sockets, &edge).await
+    open(req, Place::Notifications, sockets, edge).await
 }
 
 async fn chat(
     req: HttpRequest,
-    payload: web::Payload,
     path: web::Path<String>,
     sockets: web::Data<SocketEdge>,
     edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
     match ConversationId::parse(&path) {
-        Ok(conversation) => open(req, payload, Place::Chat(conversation), &sockets, &edge).await,
+        Ok(conversation) => open(req, Place::Chat(conversation), sockets, edge).await,
         Err(_) => refuse(StatusCode::NOT_FOUND, "not_found", "no such socket"),
     }
 }
 
 async fn open(
     req: HttpRequest,
-    payload: web::Payload,
     place: Place,
-    sockets: &SocketEdge,
-    edge: &ChannelsEdge,
+    sockets: web::Data<SocketEdge>,
+    edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
     let device = match chosen_device(&req) {
         Ok(chosen) => DeviceId::channels(chosen.as_ref()),
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
     let verdict = edge.admission.admit(&req, &place).await;
-    upgrade(&req, payload, sockets, verdict, |admitted, outbox, payload| {
-        begin(sockets, edge, admitted, (device, place.clone()), outbox, payload);
+    upgrade(&req, sockets.into_inner(), verdict, move |sockets, admitted, input, wire| {
+        begin(sockets, &edge, admitted, (device, place), input, wire);
     })
 }
 
@@ -122,8 +119,8 @@ fn begin(
     edge: &ChannelsEdge,
     admitted: Admitted,
     (device, place): (DeviceId, Place),
-    outbox: Arc<Outbox>,
-    payload: web::Payload,
+    input: Input,
+    wire: Wire,
 ) {
     let Admitted { user, name, expires_at, sees_all, .. } = admitted;
     let socket = DeviceId::generate();
@@ -132,7 +129,7 @@ fn begin(
     let outlet = SocketOutlet::new(
         who,
         edge.dialect.clone(),
-        outbox,
+        Arc::clone(wire.outbox()),
         edge.port.clone(),
         sockets.clock,
         sockets.sessions.clone(),
@@ -140,7 +137,7 @@ fn begin(
     // By the same mailbox as what the session sends, and before it.
     edge.hub.do_send(Enter { outlet: outlet.clone(), device, place: place.clone() });
     let admission = edge.admission.clone();
-    WsSession::open(Parts {
+    let parts = Parts {
         outlet,
         facts: sockets.facts.clone(),
         sessions: sockets.sessions.clone(),
@@ -150,6 +147,7 @@ fn begin(
         budget: (sockets.budget)(&user),
         expires_at,
         verifier: Box::new(move |token| admission.refresh(user.clone(), place.clone(), token)),
-        payload,
-    });
+        input,
+    };
+    WsSession::open(parts, wire);
 }

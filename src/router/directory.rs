@@ -146,6 +146,8 @@ impl Directory {
         match entry.devices.iter_mut().find(|known| known.device == handle.device) {
             Some(known) => Some(std::mem::replace(known, handle)),
             None => {
+                // Most users have one, and room for more would be most of what they cost here.
+                entry.devices.reserve_exact(1);
                 entry.devices.push(handle);
                 None
             }

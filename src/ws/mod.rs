@@ -263,7 +263,7 @@ fn upgrade(
     req: &HttpRequest,
     edge: Arc<SocketEdge>,
     verdict: Result<Admitted, Denied>,
-    begin: impl FnOnce(&SocketEdge, Admitted, Input, Wire) + 'static,
+    begin: impl FnOnce(&Arc<SocketEdge>, Admitted, Input, Wire) + 'static,
 ) -> HttpResponse {
     let admitted = match verdict {
         Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
@@ -297,7 +297,7 @@ fn upgrade(
 
 /// Starts the session of an admitted socket.
 fn begin(
-    edge: &SocketEdge,
+    edge: &Arc<SocketEdge>,
     dialect: Arc<dyn Dialect>,
     profile: Option<Profile>,
     admitted: Admitted,
@@ -313,11 +313,8 @@ fn begin(
     let outbox = Arc::clone(wire.outbox());
     let parts = Parts {
         outlet: SocketOutlet::new(who, dialect, outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),
-        facts: edge.facts.clone(),
-        sessions: edge.sessions.clone(),
         router: edge.router.clone(),
-        clock: edge.clock,
-        limits: edge.limits,
+        edge: Arc::clone(edge),
         budget: (edge.budget)(&user),
         expires_at,
         verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), token)),

@@ -14,13 +14,12 @@ use actix::fut::ActorFuture;
 use actix::prelude::*;
 use actix_http::ws::{CloseCode, CloseReason, OpCode};
 
+use super::SocketEdge;
 use super::close::Close;
 use super::frames::Message;
 use super::outlet::{Look, RouterPort, SocketOutlet};
-use super::sessions::Sessions;
 use super::wire::{Input, Wire};
-use super::{Facts, Limits};
-use crate::clock::{Clock, Moment, Timestamp};
+use crate::clock::{Moment, Timestamp};
 use crate::dialect::{AboutPresence, Inbound};
 use crate::router::messages::{Connect, Pulse};
 use crate::signal::{Payload, Refusal};
@@ -44,22 +43,16 @@ pub type Verifier = Box<dyn Fn(String) -> super::Freshness>;
 pub struct Parts {
     /// The router's end of this socket.
     pub outlet: Arc<SocketOutlet>,
-    /// The router.
+    /// The router, or who stands in its place.
     pub router: Arc<RouterPort>,
-    /// The clock.
-    pub clock: Clock,
-    /// The limits.
-    pub limits: Limits,
+    /// What all sockets have in common.
+    pub edge: Arc<SocketEdge>,
     /// How many messages it may send.
     pub budget: SocketBudget,
     /// When its token expires.
     pub expires_at: Option<Timestamp>,
     /// Checks a fresh one.
     pub verifier: Verifier,
-    /// What a welcome says.
-    pub facts: Arc<dyn Facts>,
-    /// Who may resume, and who watches whom.
-    pub sessions: Arc<Sessions>,
     /// What the client sends.
     pub input: Input,
 }
@@ -68,12 +61,9 @@ pub struct Parts {
 pub struct WsSession {
     pub(super) outlet: Arc<SocketOutlet>,
     pub(super) router: Arc<RouterPort>,
-    clock: Clock,
-    limits: Limits,
+    pub(super) edge: Arc<SocketEdge>,
     budget: SocketBudget,
     verifier: Verifier,
-    pub(super) facts: Arc<dyn Facts>,
-    pub(super) sessions: Arc<Sessions>,
     /// What was asked about presence before the welcome.
     pub(super) postponed: Vec<(AboutPresence, Option<Payload>)>,
     input: Input,
@@ -94,27 +84,24 @@ pub struct WsSession {
 impl WsSession {
     /// Starts the session of a socket on the current arbiter.
     pub fn open(parts: Parts, wire: Wire) {
-        let now = parts.clock.moment();
+        let now = parts.edge.clock.moment();
         let session = Self {
             outlet: parts.outlet,
             router: parts.router,
-            clock: parts.clock,
             budget: parts.budget,
             verifier: parts.verifier,
-            facts: parts.facts,
-            sessions: parts.sessions,
             postponed: Vec::new(),
             input: parts.input,
             pulse: Pulse::at(now),
             malformed: VecDeque::new(),
             in_flight: Arc::default(),
             expires_at: parts.expires_at,
-            ping_at: now + parts.limits.ping_every,
+            ping_at: now + parts.edge.limits.ping_every,
             pong_by: None,
             last_call: false,
             close_by: None,
             alarm: None,
-            limits: parts.limits,
+            edge: parts.edge,
         };
         wire.serve(Context::new().into_future(session));
     }
@@ -131,10 +118,10 @@ impl WsSession {
 
     /// Looks at every deadline, acts on those that are due, and sets the alarm for the next.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
+        let now = self.edge.clock.now();
         let stalled = self.alarm.is_some_and(|(_, due)| now.tick - due > STALL);
         if self.outlet.outbox().is_closed() && self.close_by.is_none() {
-            self.close_by = Some(now.tick + self.limits.close_within);
+            self.close_by = Some(now.tick + self.edge.limits.close_within);
         }
         if let Some(close_by) = self.close_by {
             if close_by <= now.tick {
@@ -149,7 +136,7 @@ impl WsSession {
         }
         if stalled {
             // The pongs may be waiting unread: everybody gets the full time again.
-            self.pong_by = self.pong_by.map(|_| now.tick + self.limits.pong_within);
+            self.pong_by = self.pong_by.map(|_| now.tick + self.edge.limits.pong_within);
             self.last_call = false;
         }
         if self.pong_by.is_some_and(|by| by <= now.tick) {
@@ -157,12 +144,12 @@ impl WsSession {
                 return self.shut(Close::Silent, self.pulse.last(), ctx);
             }
             self.last_call = true;
-            self.pong_by = Some(now.tick + LAST_CALL.min(self.limits.pong_within));
+            self.pong_by = Some(now.tick + LAST_CALL.min(self.edge.limits.pong_within));
         }
         if self.ping_at <= now.tick {
-            self.ping_at = now.tick + self.limits.ping_every;
+            self.ping_at = now.tick + self.edge.limits.ping_every;
             if self.pong_by.is_none() {
-                self.pong_by = Some(now.tick + self.limits.pong_within);
+                self.pong_by = Some(now.tick + self.edge.limits.pong_within);
             }
             if !self.outlet.control(OpCode::Ping, &[]) {
                 return self.look(ctx);
@@ -190,7 +177,7 @@ impl WsSession {
             }
             return;
         }
-        self.pulse.beat(self.clock.moment());
+        self.pulse.beat(self.edge.clock.moment());
         let asked = self.pong_by.take().is_some();
         self.last_call = false;
         match message {
@@ -214,7 +201,7 @@ impl WsSession {
                 // A page that calls close() without a code sends none: as deliberate as 1000.
                 let clean = reason.as_ref().is_none_or(|r| matches!(r.code, CloseCode::Normal | CloseCode::Away));
                 let reply = reason.map(|reason| CloseReason { code: reason.code, description: None });
-                self.outlet.close(reply, self.clock.moment(), clean, false);
+                self.outlet.close(reply, self.edge.clock.moment(), clean, false);
                 ctx.stop();
             }
         }
@@ -224,7 +211,7 @@ impl WsSession {
         match (self.budget)() {
             Ok(()) => true,
             Err(after) => {
-                self.shut_with(Close::Flooding.frame_after(after), self.clock.moment(), false, ctx);
+                self.shut_with(Close::Flooding.frame_after(after), self.edge.clock.moment(), false, ctx);
                 false
             }
         }
@@ -261,7 +248,7 @@ impl WsSession {
                 // A type this dialect does not know may be another feature of the embedding application.
                 let malformed = !matches!(refusal, Refusal::UnknownType(_));
                 if malformed && self.too_many_malformed() {
-                    return self.shut(Close::Malformed, self.clock.moment(), ctx);
+                    return self.shut(Close::Malformed, self.edge.clock.moment(), ctx);
                 }
                 self.outlet.refuse(&refusal, reference.as_ref());
             }
@@ -269,12 +256,12 @@ impl WsSession {
     }
 
     fn too_many_malformed(&mut self) -> bool {
-        let now = self.clock.moment();
+        let now = self.edge.clock.moment();
         self.malformed.push_back(now);
-        while self.malformed.front().is_some_and(|first| now - *first > self.limits.malformed_window) {
+        while self.malformed.front().is_some_and(|first| now - *first > self.edge.limits.malformed_window) {
             self.malformed.pop_front();
         }
-        self.malformed.len() >= self.limits.malformed
+        self.malformed.len() >= self.edge.limits.malformed
     }
 
     /// What the router's "no" to the socket itself means on the wire.
@@ -309,11 +296,11 @@ impl Actor for WsSession {
             match answer {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
-                    session.shut_with(Self::refused(&refusal), session.clock.moment(), false, ctx);
+                    session.shut_with(Self::refused(&refusal), session.edge.clock.moment(), false, ctx);
                 }
                 Err(why) => {
                     log::error!("the router does not answer: {why}");
-                    session.shut(Close::Fault, session.clock.moment(), ctx);
+                    session.shut(Close::Fault, session.edge.clock.moment(), ctx);
                 }
             }
             // Only now, so that nothing the client says overtakes that.
@@ -328,7 +315,7 @@ impl Actor for WsSession {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.gone(self.edge.clock.moment(), false);
         self.outlet.outbox().finish();
     }
 }
@@ -336,7 +323,7 @@ impl Actor for WsSession {
 impl Drop for WsSession {
     /// Also reached when a handler panicked: the router is told in any case.
     fn drop(&mut self) {
-        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.gone(self.edge.clock.moment(), false);
         self.outlet.outbox().finish();
     }
 }
@@ -356,7 +343,7 @@ impl ActorFuture<WsSession> for Reading {
         while ctx.state() == ActorState::Running {
             match ready!(session.input.poll_next(cx)) {
                 Some(Ok(message)) => session.message(message, ctx),
-                Some(Err(why)) => session.shut(why, session.clock.moment(), ctx),
+                Some(Err(why)) => session.shut(why, session.edge.clock.moment(), ctx),
                 None => ctx.stop(),
             }
         }

@@ -115,7 +115,7 @@ async fn open(
 
 /// Starts the session of an admitted socket. To the hub it goes by a device id of its own.
 fn begin(
-    sockets: &SocketEdge,
+    sockets: &Arc<SocketEdge>,
     edge: &ChannelsEdge,
     admitted: Admitted,
     (device, place): (DeviceId, Place),
@@ -139,11 +139,8 @@ fn begin(
     let admission = edge.admission.clone();
     let parts = Parts {
         outlet,
-        facts: sockets.facts.clone(),
-        sessions: sockets.sessions.clone(),
         router: edge.port.clone(),
-        clock: sockets.clock,
-        limits: sockets.limits,
+        edge: Arc::clone(sockets),
         budget: (sockets.budget)(&user),
         expires_at,
         verifier: Box::new(move |token| admission.refresh(user.clone(), place.clone(), token)),

@@ -17,6 +17,7 @@ use crate::config::{self, AuthMode, Settings};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
+use crate::http::about::About;
 use crate::http::gate::{Gate, guard};
 use crate::http::limits::RestLimits;
 use crate::http::{Edge, body, log as access, refusal, routes};
@@ -91,6 +92,10 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let sessions = Sessions::new(clock, Arc::clone(&directory), Arc::clone(&visibility));
     directory.set_audience(Arc::clone(&sessions) as Arc<dyn Audience>);
     actix_web::rt::spawn(Arc::clone(&sessions).keep_telling());
+    {
+        let sessions = Arc::clone(&sessions);
+        actix_web::rt::spawn(async move { sessions.keep_nudging().await });
+    }
     let ice = IceServers::new(settings, clock);
     let facts =
         Arc::new(StoredFacts { store: store.clone(), ice: ice.clone(), heartbeat: settings.presence.heartbeat });
@@ -120,6 +125,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         store: store.clone(),
         writer: writer.clone(),
         clock,
+        about: About::new(settings, clock),
         visibility,
         ice,
         polling: Polling::new(caps(settings)),

@@ -4,8 +4,8 @@
 //! clone afterwards. What a JSON number or string means on the wire is decided here and nowhere else.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -178,15 +178,22 @@ impl fmt::Debug for DeviceId {
 }
 
 /// One live socket. Never reused within a process, so a late message about a replaced socket cannot
-/// hit its successor.
+/// hit its successor; and not soon by another process, so that a name read before a restart names nobody after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
 impl SessionId {
     /// The next id of this process.
     pub fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: LazyLock<AtomicU64> =
+            LazyLock::new(|| AtomicU64::new(u64::from(uuid::Uuid::new_v4().as_fields().0) << 20));
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Reads an id from a path.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let number = text.strip_prefix('s').filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        number.and_then(|rest| rest.parse().ok()).map(Self).ok_or(InvalidId { what: "a session id" })
     }
 }
 
@@ -261,5 +268,15 @@ mod tests {
             assert!(DeviceId::parse(taken).is_err(), "{taken}");
         }
         assert!(!DeviceId::parse("channels2").unwrap().is_channels());
+        for bad in ["", "s", "7", "s-1", "s+1", "s1.5", "s99999999999999999999", "x7"] {
+            assert!(SessionId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_known_by_what_it_is_told_as() {
+        let (one, two) = (SessionId::next(), SessionId::next());
+        assert_eq!(SessionId::parse(&one.to_string()).unwrap(), one);
+        assert_ne!(one, two);
     }
 }

@@ -16,6 +16,7 @@ mod m20261121_000006_call_history_view;
 mod m20261121_000007_call_logs_view;
 mod m20261121_000008_profiles;
 mod m20261121_000009_call_reports;
+mod m20261121_000010_by_time;
 
 /// Knows all changes.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_call_logs_view::Migration),
             Box::new(m20261121_000008_profiles::Migration),
             Box::new(m20261121_000009_call_reports::Migration),
+            Box::new(m20261121_000010_by_time::Migration),
         ]
     }
 }

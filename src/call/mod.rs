@@ -20,6 +20,7 @@ pub use event::{Effect, Event, Start, Target};
 pub use leg::{Absence, Leg, LegState, Reach, Standing};
 pub use machine::{Call, Rules};
 pub use record::{LegRecord, Record, Role, TraceEntry};
+pub use snapshot::{CallDetail, MemberDetail};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,38 @@
 //! What of a call leaves it: the record that is written and the view its participants get.
 
-use crate::clock::Moment;
+use crate::clock::{Moment, Timestamp};
 use crate::ids::{DeviceId, UserId};
 use crate::signal::{About, CallSeen, CallView, Party, Phase};
 
-use super::leg::Leg;
+use super::leg::{Leg, LegState};
 use super::machine::Call;
 use super::record::{LegRecord, Record, Role};
+
+/// A live call as administrators may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallDetail {
+    /// What its participants see.
+    pub view: CallView,
+    /// The caller's name, as the callees saw it.
+    pub caller_name: Option<String>,
+    /// When the first callee joined.
+    pub answered_at: Option<Timestamp>,
+    /// Everybody in it, the caller first.
+    pub members: Vec<MemberDetail>,
+}
+
+/// One participant of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDetail {
+    /// Who.
+    pub user: UserId,
+    /// Which side of the invitation.
+    pub role: Role,
+    /// Where they stand.
+    pub state: LegState,
+    /// The device they take part with, once that is known.
+    pub device: Option<DeviceId>,
+}
 
 impl Call {
     /// The record as of now. Takes the trace entries that no record has had yet.
@@ -61,6 +87,37 @@ impl Call {
             started_at: self.started_at,
             duration_seconds: self.duration_seconds(),
         }
+    }
+
+    /// The call as administrators may see it.
+    pub fn detail(&self) -> CallDetail {
+        let member = |leg: &Leg| MemberDetail {
+            user: leg.user.clone(),
+            role: leg.role,
+            state: leg.state,
+            device: leg.device.clone(),
+        };
+        CallDetail {
+            view: self.view(),
+            caller_name: self.caller_name.clone(),
+            answered_at: self.answered_at.map(|at| self.wall(at)),
+            members: self.legs.iter().map(member).collect(),
+        }
+    }
+
+    /// Whether [`Call::detail`] would say what it said then.
+    pub fn looks_as(&self, then: &CallDetail) -> bool {
+        let same = |(leg, member): (&Leg, &MemberDetail)| {
+            leg.user == member.user && leg.state == member.state && leg.device == member.device
+        };
+        self.phase == then.view.phase
+            && self.legs.len() == then.members.len()
+            && self.legs.iter().zip(&then.members).all(same)
+    }
+
+    /// How many of its callees have a missed call to see.
+    pub fn missed(&self) -> usize {
+        (0..self.legs.len()).filter(|leg| self.is_missed(*leg)).count()
     }
 
     /// The call as one device of a participant may see it; `None` for whoever has no part in it any more.

@@ -182,6 +182,8 @@ pub struct Presence {
     pub flush_every: Duration,
     /// Who is shown how users stand.
     pub visibility: Visibility,
+    /// Who may list everybody there is.
+    pub directory: Listing,
 }
 
 /// Who is shown how users stand.
@@ -194,6 +196,18 @@ pub enum Visibility {
     Conversations,
     /// Admins and services only.
     Nobody,
+}
+
+/// Who may list everybody there is, besides admins and services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listing {
+    /// Open in dev mode, closed in jwt mode.
+    Auto,
+    /// Any authenticated user.
+    Open,
+    /// Nobody.
+    Closed,
 }
 
 /// How much of everything.
@@ -295,6 +309,15 @@ impl Settings {
             Membership::Open => true,
             Membership::Claims => false,
             Membership::Auto => self.auth.mode == AuthMode::Dev,
+        }
+    }
+
+    /// Whether any authenticated user may list everybody there is.
+    pub fn directory_is_open(&self) -> bool {
+        match self.presence.directory {
+            Listing::Open => true,
+            Listing::Closed => false,
+            Listing::Auto => self.auth.mode == AuthMode::Dev,
         }
     }
 

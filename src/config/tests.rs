@@ -26,7 +26,7 @@ fn the_defaults_are_sound_and_those_of_the_specification() {
     assert_eq!(settings.limits.queue, 256);
     assert_eq!(settings.limits.max_connections, 20_000 - 128);
     assert_eq!((settings.auth.mode, settings.server.bind.to_string().as_str()), (AuthMode::Dev, "127.0.0.1:8080"));
-    assert!(settings.conversations_are_open());
+    assert!(settings.conversations_are_open() && settings.directory_is_open());
 }
 
 #[test]
@@ -142,6 +142,12 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901"),
     ];
     assert!(!load(&jwt).unwrap().conversations_are_open());
+    assert!(!load(&jwt).unwrap().directory_is_open());
+    assert!(
+        load(&[jwt.as_slice(), &[("SWITCHBOARD__PRESENCE__DIRECTORY", "open")]].concat()).unwrap().directory_is_open()
+    );
+    assert!(!load(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "closed")]).unwrap().directory_is_open());
+    assert!(sentences(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "ajar")]).contains("ajar"));
 }
 
 #[test]

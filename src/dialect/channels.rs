@@ -170,6 +170,10 @@ impl Dialect for Channels {
     }
 
     /// A page is told of the call first, and gets the offer as a message of its own.
+    fn name(&self) -> &'static str {
+        "channels"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { offer_in_invitation: false }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{Fields, ObjectWriter};
-use super::{AboutPresence, Inbound, users::missing};
+use super::{Inbound, Inquiry, users::missing};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::{CallSeen, CallView, Notice, Payload, Refusal};
@@ -19,12 +19,14 @@ pub fn read(name: &str, fields: &mut Fields<'_>) -> Option<Result<Inbound, Refus
     Some(match name {
         "hello" => Ok(Inbound::Hello),
         "resume" => resume(fields),
-        "presence_subscribe" => watched(fields).map(|users| Inbound::Presence(AboutPresence::Watch(users))),
+        "presence_subscribe" => watched(fields).map(|users| Inbound::Inquiry(Inquiry::Watch(users))),
         "presence_unsubscribe" => {
             let users = fields.users_up_to("user_ids", MAX_WATCHED);
-            users.map(|users| Inbound::Presence(AboutPresence::Unwatch(users)))
+            users.map(|users| Inbound::Inquiry(Inquiry::Unwatch(users)))
         }
-        "presence_query" => watched(fields).map(|users| Inbound::Presence(AboutPresence::Glance(users))),
+        "presence_query" => watched(fields).map(|users| Inbound::Inquiry(Inquiry::Glance(users))),
+        "admin_subscribe" => Ok(Inbound::Inquiry(Inquiry::Follow)),
+        "admin_unsubscribe" => Ok(Inbound::Inquiry(Inquiry::Unfollow)),
         _ => return None,
     })
 }
@@ -150,6 +152,11 @@ pub fn presence_snapshot<'a>(entries: impl Iterator<Item = &'a str>, reference: 
 /// Writes what changed.
 pub fn presence_changed<'a>(entries: impl Iterator<Item = &'a str>) -> String {
     presence("presence_changed", entries).finish()
+}
+
+/// Writes that something of these parts changed.
+pub fn admin_changed(parts: &[&str]) -> String {
+    ObjectWriter::typed("admin_changed").value("parts", parts).finish()
 }
 
 fn presence<'a>(kind: &str, entries: impl Iterator<Item = &'a str>) -> ObjectWriter {

@@ -64,21 +64,25 @@ pub enum Inbound {
         /// The number of the last message that arrived.
         seq: u64,
     },
-    /// About how others stand.
-    Presence(AboutPresence),
+    /// About how others stand, or all that goes on.
+    Inquiry(Inquiry),
     /// Something for the others in the socket's conversation.
     Chat(channels::Chat),
 }
 
-/// What a client asks about how others stand.
+/// What a client asks about how others stand, and an administrator's about all that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AboutPresence {
+pub enum Inquiry {
     /// Tell me how these users stand, and whenever that changes.
     Watch(Vec<UserId>),
     /// No more about these; about none where the list is empty.
     Unwatch(Vec<UserId>),
     /// How do these users stand?
     Glance(Vec<UserId>),
+    /// Tell me whenever something changed anywhere.
+    Follow,
+    /// No more of that.
+    Unfollow,
 }
 
 /// A frame, read: what it says or why it was refused, and the name its sender gave it.
@@ -113,6 +117,9 @@ pub trait Dialect: Send + Sync {
 
     /// Writes a notice to `to`. `None` when this dialect does not tell that.
     fn render(&self, notice: &Notice, to: Reader<'_>) -> Option<String>;
+
+    /// Its name, for those who run the service.
+    fn name(&self) -> &'static str;
 
     /// What a device that speaks this can do.
     fn capabilities(&self) -> Capabilities;

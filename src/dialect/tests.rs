@@ -110,9 +110,11 @@ fn inbound_reads_as(inbound: &Inbound) -> Value {
         Inbound::Token(_) => json!({"command": "token"}),
         Inbound::Hello => json!({"command": "hello"}),
         Inbound::Resume { session, seq } => json!({"command": "resume", "session": session, "seq": seq}),
-        Inbound::Presence(AboutPresence::Watch(users)) => json!({"command": "watch", "users": users}),
-        Inbound::Presence(AboutPresence::Unwatch(users)) => json!({"command": "unwatch", "users": users}),
-        Inbound::Presence(AboutPresence::Glance(users)) => json!({"command": "glance", "users": users}),
+        Inbound::Inquiry(Inquiry::Watch(users)) => json!({"command": "watch", "users": users}),
+        Inbound::Inquiry(Inquiry::Unwatch(users)) => json!({"command": "unwatch", "users": users}),
+        Inbound::Inquiry(Inquiry::Glance(users)) => json!({"command": "glance", "users": users}),
+        Inbound::Inquiry(Inquiry::Follow) => json!({"command": "follow"}),
+        Inbound::Inquiry(Inquiry::Unfollow) => json!({"command": "unfollow"}),
         Inbound::Chat(chat) => {
             let names: Vec<&String> = chat.fields.iter().map(|(name, _)| name).collect();
             json!({"command": "chat", "kind": chat.kind.as_str(), "extra": names})

@@ -186,6 +186,13 @@ impl Dialect for Users {
         Some(frame.finish())
     }
 
+    fn name(&self) -> &'static str {
+        match self.naming {
+            Naming::Users => "users",
+            Naming::Profiles => "profiles",
+        }
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { offer_in_invitation: true }
     }

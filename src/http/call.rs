@@ -8,20 +8,15 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Text;
-use super::calls::sees_all;
 use super::{Edge, ask};
-use crate::auth::Identity;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
-use crate::ids::{CallId, ConversationId, DeviceId, UserId};
+use crate::ids::{CallId, DeviceId, UserId};
 use crate::router::messages::{Peer, Reply};
-use crate::signal::{Command, Reason, Refusal};
-use crate::store::queries::{self, Cursor, MissedCall};
+use crate::signal::{Command, Refusal};
+use crate::store::queries;
 
 /// How long a reader of signals may wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
-
-/// How many rows a list has at most.
-const MAX_ROWS: u64 = queries::MAX_PAGE;
 
 /// `POST /api/call/{initiate,answer,reject,hangup,signal}`.
 pub async fn act(
@@ -124,104 +119,12 @@ pub async fn signals(
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
-/// How `GET /api/call/missed` is asked.
-#[derive(Debug, Deserialize)]
-pub struct Missed {
-    user_id: Option<String>,
-    all: Option<String>,
-    limit: Option<u64>,
-    cursor: Option<String>,
-}
-
-/// `GET /api/call/missed`: own missed calls; admins and services see everyone's, or one user's with
-/// `?user_id=`.
-pub async fn missed(caller: Caller, edge: web::Data<Edge>, query: web::Query<Missed>) -> Result<HttpResponse, Refusal> {
-    let Caller(identity) = caller;
-    let of = whose(&identity, &query)?;
-    let limit = query.limit.unwrap_or(100).clamp(1, MAX_ROWS);
-    let before = match &query.cursor {
-        Some(text) => Some(Cursor::parse(text).ok_or_else(|| Refusal::Invalid("that is no cursor".to_owned()))?),
-        None => None,
-    };
-    let (rows, next) = queries::missed(&edge.store, of.as_ref(), limit, before.as_ref()).await?;
-    let unseen = queries::unseen_count(&edge.store, of.as_ref()).await?;
-    let missed_calls: Vec<Value> = rows.iter().map(render_missed).collect();
-    Ok(HttpResponse::Ok().json(json!({
-        "success": true,
-        "missed_calls": missed_calls,
-        "unseen_count": unseen,
-        "next_cursor": next.map(|cursor| cursor.to_string()),
-    })))
-}
-
-/// Whose missed calls are meant; `None` is everybody's.
-fn whose(identity: &Identity, query: &Missed) -> Result<Option<UserId>, Refusal> {
-    let all = query.all.as_deref().is_some_and(|all| all != "false" && all != "0");
-    match query.user_id.as_deref() {
-        Some("all") | None if sees_all(identity) => Ok(None),
-        Some(user) if user != "all" => {
-            let user = UserId::parse(user).map_err(|error| Refusal::Invalid(error.to_string()))?;
-            if identity.may_read_of(&user) { Ok(Some(user)) } else { Err(others_calls()) }
-        }
-        Some(_) => Err(others_calls()),
-        None if all => Err(others_calls()),
-        None => Ok(Some(identity.user.clone())),
-    }
-}
-
-fn others_calls() -> Refusal {
-    Refusal::Forbidden("only admins and services see other people's calls".to_owned())
-}
-
-fn render_missed(row: &MissedCall) -> Value {
-    json!({
-        "id": row.id.get(),
-        "caller_id": row.caller_id.to_json(),
-        "caller_name": row.caller_name,
-        "callee_id": row.callee_id.to_json(),
-        "call_type": row.call_type.as_str(),
-        "call_time": row.call_time,
-        "call_status": row.call_status,
-        "reason": row.reason.map(Reason::as_str),
-        "ended_at": row.ended_at,
-        "conversation_id": row.conversation_id.as_ref().map(ConversationId::to_json),
-        "seen_by_callee": row.seen_by_callee,
-    })
-}
-
-/// `POST /api/call/mark-seen/{id}`: the callee has seen a missed call. Doing it twice is fine.
-pub async fn mark_seen(
-    caller: Caller,
-    edge: web::Data<Edge>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, Refusal> {
-    let Caller(identity) = caller;
-    let call = CallId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let all = sees_all(&identity);
-    let callees = if all {
-        let row = queries::call(&edge.store, call).await?.ok_or(Refusal::NotFound("missed call"))?;
-        row.participants.into_iter().filter(|leg| leg.missed).map(|leg| leg.user_id).collect()
-    } else {
-        vec![identity.user.clone()]
-    };
-    let mut known = false;
-    for callee in &callees {
-        known |= edge.writer.mark_seen(call, callee).await?;
-    }
-    if !known {
-        return Err(Refusal::NotFound("missed call"));
-    }
-    let callee = (!all).then_some(&identity.user);
-    let unseen = queries::unseen_count(&edge.store, callee).await?;
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "unseen_count": unseen })))
-}
-
 /// `GET /api/call/history/{user_id}`: the calls between the caller and that user, newest first.
 pub async fn history(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let other = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let other = edge.directory.resolve(other);
-    let rows = queries::history_between(&edge.store, &identity.user, &other, MAX_ROWS).await?;
+    let rows = queries::history_between(&edge.store, &identity.user, &other, queries::MAX_PAGE).await?;
     let history: Vec<Value> = rows
         .iter()
         .map(|row| {

@@ -1,11 +1,13 @@
 //! `/api/calls`: the records, with filters and paging, and what happened in each.
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{self, Accept, Header as _};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Edge;
 use super::auth::Caller;
+use super::export::export;
 use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -42,27 +44,58 @@ pub(super) fn sees_all(identity: &Identity) -> bool {
     }
 }
 
-/// `GET /api/calls`: own calls, everybody's for admins and services; newest first.
-pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query>) -> Result<HttpResponse, Refusal> {
+/// `GET /api/calls`: own calls, everybody's for admins and services; newest first. A page of them as JSON, or all as
+/// CSV for who asks for that.
+pub async fn list(
+    request: HttpRequest,
+    caller: Caller,
+    edge: web::Data<Edge>,
+    query: web::Query<Query>,
+) -> Result<HttpResponse, Refusal> {
+    if wants_csv(&request) {
+        return table(caller, edge, query).await;
+    }
     let filter = filter(&edge, &caller.0, query.into_inner())?;
     let (rows, next) = queries::calls(&edge.store, &filter).await?;
     let calls: Vec<Value> = rows.iter().map(|row| render(row, &caller.0)).collect();
     let next_cursor = next.map(|cursor| cursor.to_string());
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "calls": calls, "next_cursor": next_cursor })))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::VARY, "Accept"))
+        .json(json!({ "success": true, "calls": calls, "next_cursor": next_cursor })))
+}
+
+/// `GET /api/calls.csv`: the same calls, all of them.
+pub async fn table(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query>) -> Result<HttpResponse, Refusal> {
+    let query = query.into_inner();
+    if query.limit.is_some() || query.cursor.is_some() {
+        return Err(Refusal::Invalid("CSV has no pages: leave limit and cursor out".to_owned()));
+    }
+    let filter = filter(&edge, &caller.0, query)?;
+    export(&edge, caller.0, filter).await
+}
+
+/// Whether CSV is the first that is named of what can be answered; for `*/*` it is JSON.
+fn wants_csv(request: &HttpRequest) -> bool {
+    let wanted = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
+    let known = wanted.iter().find(|kind| ["text/csv", "application/json", "*/*"].contains(&kind.essence_str()));
+    known.is_some_and(|kind| kind.essence_str() == "text/csv")
+}
+
+/// The user whose calls are asked for, where one is named and this reader may.
+pub(super) fn readable_user(edge: &Edge, identity: &Identity, text: Option<&str>) -> Result<Option<UserId>, Refusal> {
+    let user = text.map(user_id).transpose()?.map(|user| edge.directory.resolve(user));
+    if user.as_ref().is_some_and(|user| !identity.may_read_of(user)) {
+        return Err(Refusal::Forbidden("only admins and services see other people's calls".to_owned()));
+    }
+    Ok(user)
 }
 
 fn filter(edge: &Edge, identity: &Identity, query: Query) -> Result<CallFilter, Refusal> {
     // A profile is another address of a user.
     let user_id = |text| user_id(text).map(|user| edge.directory.resolve(user));
-    let user = query.user.as_deref().map(user_id).transpose()?;
-    if let Some(user) = &user
-        && !identity.may_read_of(user)
-    {
-        return Err(Refusal::Forbidden("only admins and services see other people's calls".to_owned()));
-    }
     Ok(CallFilter {
         member: (!sees_all(identity)).then(|| identity.user.clone()),
-        user,
+        user: readable_user(edge, identity, query.user.as_deref())?,
         peer: query.peer.as_deref().map(user_id).transpose()?,
         status: query.status.map(|text| known("status", &text, log_status)).transpose()?,
         reason: query.reason.map(|text| known("reason", &text, Reason::parse)).transpose()?,
@@ -82,15 +115,15 @@ fn filter(edge: &Edge, identity: &Identity, query: Query) -> Result<CallFilter, 
     })
 }
 
-fn user_id(text: &str) -> Result<UserId, Refusal> {
+pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
     UserId::parse(text).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
 }
 
-fn truth(text: &str) -> Option<bool> {
+pub(super) fn truth(text: &str) -> Option<bool> {
     match text {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
@@ -98,7 +131,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
+pub(super) fn known<T>(name: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
     read(text).ok_or_else(|| Refusal::Invalid(format!("{name} cannot be \"{text:.64}\"")))
 }
 

@@ -1,20 +1,26 @@
 //! The REST edge: who asks, from where, how much, and how a "no" looks. Handlers turn requests into
 //! commands and queries, and their answers into JSON; they decide nothing.
 
+pub mod about;
+mod admin;
 pub mod auth;
 pub mod body;
 mod call;
 mod call_logs;
 mod calls;
 mod channels;
+mod export;
 pub mod gate;
 mod ice;
 pub mod limits;
 pub mod log;
+mod missed;
 mod ops;
 mod pages;
 pub mod refusal;
+mod stats;
 mod status;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +37,7 @@ use crate::router::messages::{Ask, Peer, Reply, ReplyTo};
 use crate::router::{CallRouter, Directory, Mailboxes, Visibility};
 use crate::signal::{Command, Refusal};
 use crate::store::{Store, StoreError, Writer};
+use about::About;
 
 /// How long a request waits for the router's answer. The writer answers within less.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -49,6 +56,8 @@ pub struct Edge {
     pub writer: Writer,
     /// The clock.
     pub clock: Clock,
+    /// What this process is.
+    pub about: About,
     /// Who may see how users stand.
     pub visibility: Arc<Visibility>,
     /// STUN and TURN.
@@ -67,6 +76,7 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
         config
             .service(at("/healthz").route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)))
             .service(at("/readyz").route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)))
+            .service(at("/api/about").route(web::get().to(about::about)))
             .service(at("/api/dev/token").route(web::post().to(auth::dev_token)))
             .service(at("/api/status/heartbeat").route(web::post().to(status::heartbeat)))
             .service(at("/api/status/update").route(web::post().to(status::update)))
@@ -74,8 +84,9 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(at("/api/status/user/{id}").route(web::get().to(status::user)))
             .service(at("/api/ice-servers").route(web::get().to(ice::servers)))
             .service(at("/api/call/signals").route(web::get().to(call::signals)))
-            .service(at("/api/call/missed").route(web::get().to(call::missed)))
-            .service(at("/api/call/mark-seen/{id}").route(web::post().to(call::mark_seen)))
+            .service(at("/api/call/missed").route(web::get().to(missed::missed)))
+            .service(at("/api/call/mark-seen/{id}").route(web::post().to(missed::mark_seen)))
+            .service(at("/api/call/mark-all-seen").route(web::post().to(missed::mark_all_seen)))
             .service(at("/api/call/history/{user_id}").route(web::get().to(call::history)))
             .service(
                 at("/api/call/{action:initiate|answer|reject|hangup|signal}")
@@ -91,10 +102,19 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .route(web::put().to(call_logs::update)),
             )
             .service(at("/api/calls").route(web::get().to(calls::list)))
+            .service(at("/api/calls.csv").route(web::get().to(calls::table)))
+            .service(at("/api/calls/stats").route(web::get().to(stats::stats)))
             .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
             .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
             .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
             .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))
+            .service(at("/api/users").route(web::get().to(users::list)))
+            .service(at("/api/admin/overview").route(web::get().to(admin::overview)))
+            .service(at("/api/admin/calls").route(web::get().to(admin::calls)))
+            .service(at("/api/admin/calls/{id}/kill").route(web::post().to(admin::kill)))
+            .service(at("/api/admin/sessions").route(web::get().to(admin::sessions)))
+            .service(at("/api/admin/sessions/{id}/close").route(web::post().to(admin::close)))
+            .service(at("/api/admin/nodes").route(web::get().to(admin::nodes)))
             .configure(pages::routes);
     }
 }

@@ -55,10 +55,12 @@ impl Page {
             _ => return None,
         };
         let file = Files::get(name)?;
+        let plain =
+            if kind.starts_with("image/") { file.data } else { lean(&String::from_utf8_lossy(&file.data)).into() };
         let tag = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        let gzip = gzip.write_all(&file.data).and_then(|()| gzip.finish()).ok()?.into();
-        Some(Self { kind, tag, plain: file.data, gzip })
+        let gzip = gzip.write_all(&plain).and_then(|()| gzip.finish()).ok()?.into();
+        Some(Self { kind, tag, plain, gzip })
     }
 
     fn find(name: &str) -> Option<Self> {
@@ -92,6 +94,35 @@ impl Page {
     }
 }
 
+/// A text without what is only for who reads its source: indentation, types (`/** @type … */`), and comments on lines of
+/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a string may look
+/// like one of these.
+fn lean(text: &str) -> Vec<u8> {
+    let mut lean = String::with_capacity(text.len());
+    let mut within = false;
+    for mut line in text.lines().map(str::trim_start) {
+        if !within && line.starts_with("//") {
+            line = "";
+        }
+        loop {
+            if within {
+                let Some((_, rest)) = line.split_once("*/") else { break };
+                line = rest.trim_start();
+            }
+            let opened = if line.starts_with("/*") { Some(0) } else { line.find("/** @") };
+            within = opened.is_some();
+            let (code, rest) = line.split_at(opened.unwrap_or(line.len()));
+            lean.push_str(code);
+            line = rest;
+            if !within {
+                break;
+            }
+        }
+        lean.push('\n');
+    }
+    lean.into_bytes()
+}
+
 fn takes_gzip(request: &HttpRequest) -> bool {
     header::AcceptEncoding::parse(request)
         .is_ok_and(|accepted| accepted.negotiate([header::Encoding::gzip()].iter()) == Some(header::Encoding::gzip()))
@@ -116,4 +147,27 @@ async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     };
     let page = Page::find(path).or_else(document).ok_or(Refusal::NotFound("page"))?;
     Ok(page.respond(&request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lean;
+
+    fn leaned(text: &str) -> String {
+        String::from_utf8(lean(text)).expect("text")
+    }
+
+    #[test]
+    fn comments_and_indentation_stay_here_and_lines_keep_their_numbers() {
+        let source = "// About.\n\n/**\n * @param {string} id\n */\nfunction f(id) {\n  return id; // as it is\n}\n";
+        assert_eq!(leaned(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
+    }
+
+    #[test]
+    fn code_beside_a_comment_stays() {
+        assert_eq!(
+            leaned("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
+            "a = 1;\nconst at = 'http://x'; /* y */\n"
+        );
+    }
 }

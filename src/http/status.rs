@@ -124,7 +124,7 @@ pub async fn query(caller: Caller, edge: web::Data<Edge>, Body(query): Body<Quer
     Ok(HttpResponse::Ok().json(json!({ "success": true, "statuses": statuses })))
 }
 
-fn viewer(edge: &Edge, identity: &Identity) -> Viewer {
+pub(super) fn viewer(edge: &Edge, identity: &Identity) -> Viewer {
     edge.visibility.learn(&identity.user, identity.conversations.as_deref());
     Viewer { user: identity.user.clone(), sees_all: identity.role != Role::User }
 }

@@ -36,6 +36,11 @@ impl Status {
             Self::InCall => "in_call",
         }
     }
+
+    /// The status with that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Offline, Self::Online, Self::Busy, Self::InCall].into_iter().find(|status| status.as_str() == text)
+    }
 }
 
 /// What a user says about themselves.

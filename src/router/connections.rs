@@ -10,8 +10,9 @@ use crate::presence::Lost;
 use crate::signal::{Capabilities, Refusal};
 
 use super::CallRouter;
+use super::admin::Part;
 use super::directory::Handle;
-use super::messages::{Beat, Connect, Disconnect, Eviction, Outlet, Say, Saying};
+use super::messages::{Beat, Connect, Disconnect, Eviction, Origin, Outlet, Say, Saying};
 
 impl CallRouter {
     /// Looks for users who fell silent.
@@ -25,6 +26,7 @@ impl CallRouter {
 
     fn device_lost(&self, lost: &Lost) {
         self.around.directory.remove(&lost.user, &lost.device);
+        self.around.directory.stir(Part::Users);
         self.tell_calls(&lost.user, || Event::DeviceLost {
             user: lost.user.clone(),
             device: lost.device.clone(),
@@ -35,11 +37,17 @@ impl CallRouter {
     /// A proof of life by REST: the user's `http` device is there.
     pub(super) fn beat(&mut self, user: &UserId, name: Option<String>) {
         let now = self.now().tick;
+        if let Some(name) = &name {
+            self.around.directory.name(user, name);
+        }
         let (pulse, new) = self.tracker.beat(user, name, now);
         if new {
             let device = DeviceId::http();
             let outlet: Arc<dyn Outlet> = self.mailboxes.of(user);
-            self.around.directory.insert(user, Handle { device: device.clone(), session: None, pulse, outlet });
+            let origin = Origin { kind: "http", address: None };
+            let handle = Handle { device: device.clone(), session: None, pulse, origin, since: now, outlet };
+            self.around.directory.insert(user, handle);
+            self.around.directory.stir(Part::Users);
             self.device_back(user, &Reach { device, capabilities: Capabilities::default(), profile: None });
             self.publish();
         }
@@ -55,18 +63,22 @@ impl Handler<Connect> for CallRouter {
 
     fn handle(&mut self, message: Connect, _: &mut Self::Context) -> Self::Result {
         let now = self.now().tick;
-        let Connect { user, name, device, session, capabilities, profile, pulse, outlet } = message;
+        let Connect { user, name, device, session, capabilities, profile, origin, pulse, outlet } = message;
         // A live call is let end in peace, so whoever is in one may come back to it.
         if self.closed || (self.draining && self.tracker.engaged(&user).is_none()) {
             return Err(Refusal::Draining);
         }
         let reach = Reach { device: device.clone(), capabilities, profile };
-        self.tracker.connect(&user, name, reach.clone(), session, Arc::clone(&pulse), now)?;
-        let handle = Handle { device, session: Some(session), pulse, outlet };
+        self.tracker.connect(&user, name.clone(), reach.clone(), session, Arc::clone(&pulse), now)?;
+        if let Some(name) = &name {
+            self.around.directory.name(&user, name);
+        }
+        let handle = Handle { device, session: Some(session), pulse, origin, since: now, outlet };
         if let Some(replaced) = self.around.directory.insert(&user, handle) {
             // To its calls the device never went: the new socket takes over where the old one was.
             replaced.outlet.evict(Eviction::Replaced);
         }
+        self.around.directory.stir(Part::Users);
         self.device_back(&user, &reach);
         self.publish();
         Ok(())

@@ -9,7 +9,8 @@ use crate::clock::Moment;
 use crate::ids::{DeviceId, SessionId, UserId};
 use crate::presence::{Published, Pulse};
 
-use super::messages::Outlet;
+use super::admin::Part;
+use super::messages::{Origin, Outlet};
 
 /// One connected device.
 #[derive(Clone)]
@@ -17,12 +18,17 @@ pub(super) struct Handle {
     pub device: DeviceId,
     pub session: Option<SessionId>,
     pub pulse: Arc<Pulse>,
+    pub origin: Origin,
+    /// Since when it is connected.
+    pub since: Moment,
     pub outlet: Arc<dyn Outlet>,
 }
 
 #[derive(Default)]
 struct Entry {
     devices: Vec<Handle>,
+    /// As last seen by this process.
+    name: Option<Arc<str>>,
     published: Published,
     /// The last proof of life of devices that are gone.
     last_seen: Option<Moment>,
@@ -45,6 +51,9 @@ pub struct Shown {
 pub trait Audience: Send + Sync {
     /// Look again.
     fn changed(&self, user: &UserId);
+
+    /// Something of this part of it all is not as it was.
+    fn stirred(&self, part: Part);
 }
 
 /// A concurrent map from users to their devices' outlets and published presence.
@@ -67,6 +76,13 @@ impl Directory {
     pub fn set_audience(&self, audience: Arc<dyn Audience>) {
         // There is one, set where everything is built.
         let _ = self.audience.set(audience);
+    }
+
+    /// Tells those who follow everything that something changed.
+    pub fn stir(&self, part: Part) {
+        if let Some(audience) = self.audience.get() {
+            audience.stirred(part);
+        }
     }
 
     /// Whether anything is known of a user.
@@ -114,6 +130,26 @@ impl Directory {
         }
     }
 
+    /// Everybody of whom something is known and whom `wanted`, by id and name, names; in no order.
+    pub fn people(&self, wanted: impl Fn(&UserId, Option<&str>) -> bool) -> Vec<UserId> {
+        let is = |entry: &Entry| !entry.devices.is_empty() || entry.last_seen.is_some();
+        self.users
+            .iter()
+            .filter(|entry| is(entry) && wanted(entry.key(), entry.name.as_deref()))
+            .map(|entry| entry.key().clone())
+            .collect()
+    }
+
+    /// A user's name as last seen by this process.
+    pub fn name_of(&self, user: &UserId) -> Option<Arc<str>> {
+        self.users.get(user)?.name.clone()
+    }
+
+    /// How many devices a user has.
+    pub fn devices(&self, user: &UserId) -> usize {
+        self.users.get(user).map_or(0, |entry| entry.devices.len())
+    }
+
     /// Whether this user was here since the start, or is.
     pub fn has_seen(&self, user: &UserId) -> bool {
         self.users.get(user).is_some_and(|entry| !entry.devices.is_empty() || entry.last_seen.is_some())
@@ -140,11 +176,40 @@ impl Directory {
         all
     }
 
+    /// Where notices for a connection go.
+    pub(super) fn outlet_of(&self, session: SessionId) -> Option<Arc<dyn Outlet>> {
+        self.users.iter().find_map(|entry| {
+            let handle = entry.devices.iter().find(|handle| handle.session == Some(session))?;
+            Some(Arc::clone(&handle.outlet))
+        })
+    }
+
+    /// Shows everybody who is, or lately was, here: what is published of them, and their devices.
+    pub(super) fn each(&self, mut show: impl FnMut(&UserId, &Published, &[Handle])) {
+        for entry in &self.users {
+            show(entry.key(), &entry.published, &entry.devices);
+        }
+    }
+
+    /// Notes a user's name.
+    pub(super) fn name(&self, user: &UserId, name: &str) {
+        let mut entry = self.users.entry(user.clone()).or_default();
+        if entry.name.as_deref() != Some(name) {
+            entry.name = Some(name.into());
+        }
+    }
+
     /// Adds a device, or takes the place of one with the same id, which is returned.
-    pub(super) fn insert(&self, user: &UserId, handle: Handle) -> Option<Handle> {
+    pub(super) fn insert(&self, user: &UserId, mut handle: Handle) -> Option<Handle> {
         let mut entry = self.users.entry(user.clone()).or_default();
         match entry.devices.iter_mut().find(|known| known.device == handle.device) {
-            Some(known) => Some(std::mem::replace(known, handle)),
+            Some(known) => {
+                // The same connection once more has been there all the while.
+                if handle.session.is_some() && known.session == handle.session {
+                    handle.since = known.since;
+                }
+                Some(std::mem::replace(known, handle))
+            }
             None => {
                 // Most users have one, and room for more would be most of what they cost here.
                 entry.devices.reserve_exact(1);

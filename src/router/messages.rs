@@ -3,6 +3,7 @@
 //! The router knows sockets and databases only as an [`Outlet`] and a [`Ledger`], so imports go one
 //! way: the edges see these messages, the core sees no edge.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -55,6 +56,15 @@ pub struct Route {
     pub outlet: Arc<dyn Outlet>,
 }
 
+/// What a device speaks and where it is, for those who run the service; of no consequence here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of its dialect.
+    pub kind: &'static str,
+    /// The other end of its connection, as far as that is known.
+    pub address: Option<IpAddr>,
+}
+
 /// A socket is open and authenticated.
 ///
 /// Answered with an error when it may not stay.
@@ -73,6 +83,8 @@ pub struct Connect {
     pub capabilities: Capabilities,
     /// The profile its user shows there.
     pub profile: Option<Profile>,
+    /// What it speaks, and from where.
+    pub origin: Origin,
     /// Its proof of life, which the edge keeps beating.
     pub pulse: Arc<Pulse>,
     /// Where its notices go.

@@ -5,6 +5,7 @@
 //! call's own actor (`call_session`); the rules are in `call` and `presence`.
 
 mod addresses;
+mod admin;
 mod call_session;
 mod commands;
 mod connections;
@@ -21,13 +22,14 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use crate::call::{Call, Event, Rules};
+use crate::call::{Call, CallDetail, Event, Rules};
 use crate::clock::{Clock, Now, Timestamp};
 use crate::ids::{CallId, UserId};
 use crate::presence::{Patience, Published, Tracker};
 use crate::signal::{Phase, Refusal};
 
 pub use addresses::learn;
+pub use admin::{Census, CloseSession, KillCall, ListCalls, ListSessions, LiveCall, LiveSession, Part, Survey};
 pub use directory::{Audience, Directory, Shown};
 pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
 pub use overview::Overview;
@@ -57,6 +59,8 @@ pub type MayInvite = Box<dyn Fn(&UserId) -> Result<(), Duration> + Send>;
 /// A live call, or one that still owes somebody its closing message.
 struct Live {
     session: Addr<CallSession>,
+    /// How it stands as far as that is written and told; nothing before its record is, and once it is over.
+    detail: Option<CallDetail>,
     /// Over, and everybody told who is there.
     ended: bool,
     /// The caller and its retry key.
@@ -122,7 +126,7 @@ impl CallRouter {
         match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
             Ok(effects) => {
                 let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
-                self.calls.insert(id, Live { session, ended: false, key: None });
+                self.calls.insert(id, Live { session, detail: None, ended: false, key: None });
             }
             Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
         }
@@ -155,8 +159,13 @@ impl CallRouter {
     /// Shows everybody what changed.
     fn publish(&mut self) {
         let now = self.now().tick;
-        for (user, published) in self.tracker.take_changes(now) {
+        let changes = self.tracker.take_changes(now);
+        let changed = !changes.is_empty();
+        for (user, published) in changes {
             self.around.directory.publish(&user, published);
+        }
+        if changed {
+            self.around.directory.stir(Part::Users);
         }
     }
 
@@ -219,15 +228,24 @@ impl Handler<Progress> for CallRouter {
             Progress::InCall(call, user) => self.tracker.in_call(&user, call, now),
             Progress::InGroup(call, user) => self.tracker.in_group(&user, call, now),
             Progress::Released(call, user) => self.tracker.release(&user, call, now),
+            Progress::Stands(detail) => {
+                if let Some(live) = self.calls.get_mut(&detail.view.id) {
+                    live.detail = Some(*detail);
+                    self.around.directory.stir(Part::Calls);
+                }
+            }
+            Progress::Missed => self.around.directory.stir(Part::Missed),
             Progress::Ended(view, ended_by) => {
                 let call = view.id;
                 let key = self.calls.get_mut(&call).and_then(|live| {
                     live.ended = true;
+                    live.detail = None;
                     live.key.take()
                 });
                 if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
                     self.keys.remove(&forgotten);
                 }
+                self.around.directory.stir(Part::Calls);
             }
             Progress::Owing(call, users) => {
                 for user in users {

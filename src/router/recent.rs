@@ -57,6 +57,11 @@ impl Recent {
         takes_part.then_some((view, by.as_ref()))
     }
 
+    /// A call, whoever asks.
+    pub fn view(&self, call: CallId) -> Option<&CallView> {
+        self.calls.get(&call).map(|ended| &ended.view)
+    }
+
     /// The last call of a user.
     pub fn last_of(&self, user: &UserId) -> Option<CallId> {
         self.last_of.get(user).copied()

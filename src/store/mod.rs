@@ -1,11 +1,13 @@
 //! The database: opened and migrated here, written by one task, read by plain queries.
 //!
 //! SQLite and PostgreSQL are chosen by the URL at run time. Writing and reading have pools of their own, so
-//! that a slow report never makes a call wait. No operation takes longer than [`DEADLINE`].
+//! that a slow report never makes a call wait. No operation takes longer than
+//! [`DEADLINE`], but for statistics.
 
 mod error;
 pub mod migrate;
 pub mod queries;
+pub mod statistics;
 pub mod told;
 pub mod vocabulary;
 mod writer;
@@ -27,6 +29,10 @@ pub use writer::Writer;
 
 /// How long one database operation may take.
 pub const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long statistics may take: of a year with many calls they are worth waiting for, and they read beside what
+/// calls need.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long SQLite waits for a lock by itself; less than [`DEADLINE`], so that the wait ends in the database
 /// and not by abandoning it.
@@ -184,8 +190,13 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
 
 /// Runs one database operation within the deadline.
 async fn within<T>(operation: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(DEADLINE, operation).await {
+    within_limit(DEADLINE, operation).await
+}
+
+/// Runs one database operation within a deadline of its own.
+async fn within_limit<T>(limit: Duration, operation: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, operation).await {
         Ok(answer) => answer.map_err(StoreError::from),
-        Err(_) => Err(StoreError::Away(format!("no answer within {} s", DEADLINE.as_secs()))),
+        Err(_) => Err(StoreError::Away(format!("no answer within {} s", limit.as_secs()))),
     }
 }

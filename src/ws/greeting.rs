@@ -1,4 +1,4 @@
-//! The extensions on a socket: `hello`, `resume`, and watching presence.
+//! The extensions on a socket: `hello`, `resume`, watching presence, and following everything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::session::WsSession;
 use super::sessions::Session;
-use crate::dialect::AboutPresence;
+use crate::dialect::Inquiry;
 use crate::dialect::extensions::{self, Welcome};
 use crate::ids::UserId;
 use crate::router::Overview;
@@ -17,7 +17,7 @@ use crate::signal::{Payload, Refusal};
 /// How long what a `welcome` or a snapshot says is waited for. What is not known by then is left out.
 const KNOWN_WITHIN: Duration = Duration::from_millis(500);
 
-/// How many questions about presence may wait for the welcome.
+/// How many questions about others may wait for the welcome.
 const MAX_POSTPONED: usize = 16;
 
 impl WsSession {
@@ -42,7 +42,7 @@ impl WsSession {
                 extensions::welcome(&welcome, reference.as_ref())
             });
             for (about, reference) in std::mem::take(&mut session.postponed) {
-                session.presence(about, reference, ctx);
+                session.inquire(about, reference, ctx);
             }
         });
         ctx.spawn(welcomed);
@@ -56,15 +56,17 @@ impl WsSession {
         session
     }
 
-    /// Does what a client asks about presence; after the welcome, if that is on its way.
-    pub(super) fn presence(&mut self, about: AboutPresence, reference: Option<Payload>, ctx: &mut Context<Self>) {
+    /// Does what a client asks about others; after the welcome, if that is on its way.
+    pub(super) fn inquire(&mut self, about: Inquiry, reference: Option<Payload>, ctx: &mut Context<Self>) {
         if self.outlet.is_greeting() && self.postponed.len() < MAX_POSTPONED {
             return self.postponed.push((about, reference));
         }
         match about {
-            AboutPresence::Watch(users) => self.watch(users, reference, ctx),
-            AboutPresence::Unwatch(users) => self.unwatch(&users, reference),
-            AboutPresence::Glance(users) => self.glance(users, reference, ctx),
+            Inquiry::Watch(users) => self.watch(users, reference, ctx),
+            Inquiry::Unwatch(users) => self.unwatch(&users, reference),
+            Inquiry::Glance(users) => self.glance(users, reference, ctx),
+            Inquiry::Follow => self.follow(reference),
+            Inquiry::Unfollow => self.unfollow(reference),
         }
     }
 
@@ -88,6 +90,25 @@ impl WsSession {
     fn unwatch(&mut self, users: &[UserId], reference: Option<Payload>) {
         if let Some(session) = self.session(reference.as_ref()) {
             self.edge.sessions.unwatch(&session, users);
+            self.outlet.acknowledge(reference.as_ref(), None);
+        }
+    }
+
+    /// Is told of whatever changes from now on, if it may.
+    fn follow(&mut self, reference: Option<Payload>) {
+        let Some(session) = self.session(reference.as_ref()) else { return };
+        if !session.viewer.sees_all {
+            let why = Refusal::Forbidden("only admins and services follow everything".to_owned());
+            return self.outlet.refuse(&why, reference.as_ref());
+        }
+        self.edge.sessions.following.add(&session);
+        self.outlet.acknowledge(reference.as_ref(), None);
+    }
+
+    /// Is told no more of that.
+    fn unfollow(&mut self, reference: Option<Payload>) {
+        if let Some(session) = self.session(reference.as_ref()) {
+            self.edge.sessions.following.remove(&session);
             self.outlet.acknowledge(reference.as_ref(), None);
         }
     }

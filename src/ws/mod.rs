@@ -7,6 +7,7 @@
 pub mod channels;
 pub mod close;
 pub mod connections;
+mod following;
 pub mod frames;
 mod greeting;
 pub mod handshake;
@@ -245,9 +246,15 @@ async fn open(
         Door::User(_) => None,
         Door::Profile(profile) => Some(profile.clone()),
     };
-    upgrade(&req, edge.into_inner(), verdict, |edge, admitted, input, wire| {
-        begin(edge, dialect, profile, admitted, device, input, wire);
+    let address = peer_of(&req);
+    upgrade(&req, edge.into_inner(), verdict, move |edge, admitted, input, wire| {
+        begin(edge, dialect, profile, (admitted, address), device, input, wire);
     })
+}
+
+/// The other end of the connection.
+fn peer_of(req: &HttpRequest) -> Option<IpAddr> {
+    req.peer_addr().map(|peer| peer.ip())
 }
 
 /// The device a client names in its query, if it does; a sentence where that is no name.
@@ -275,8 +282,8 @@ fn upgrade(
         Ok(response) => response,
         Err(why) => return why.error_response(),
     };
-    let address = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(lease) = edge.connections.take(address, &edge.limits) else {
+    let known = peer_of(req).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(lease) = edge.connections.take(known, &edge.limits) else {
         let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many connections; try again later");
         full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
         return full;
@@ -300,7 +307,7 @@ fn begin(
     edge: &Arc<SocketEdge>,
     dialect: Arc<dyn Dialect>,
     profile: Option<Profile>,
-    admitted: Admitted,
+    (admitted, address): (Admitted, Option<IpAddr>),
     device: DeviceId,
     input: Input,
     wire: Wire,
@@ -308,7 +315,7 @@ fn begin(
     let Admitted { user, name, expires_at, conversations, sees_all } = admitted;
     edge.sessions.learn(&user, conversations.as_deref());
     let session = SessionId::next();
-    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, sees_all };
+    let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, address, sees_all };
     let admission = edge.admission.clone();
     let outbox = Arc::clone(wire.outbox());
     let parts = Parts {

@@ -1,5 +1,6 @@
 //! The router's end of a socket: renders notices and queues them, from whatever thread they come.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -52,6 +53,8 @@ pub struct Identity {
     pub device: DeviceId,
     /// Which socket.
     pub session: SessionId,
+    /// From where.
+    pub address: Option<IpAddr>,
     /// Whether everybody is visible to them: admins and services.
     pub sees_all: bool,
 }
@@ -419,8 +422,11 @@ impl Outlet for SocketOutlet {
 
     fn evict(&self, why: Eviction) {
         self.close(Some(Close::from(why).frame()), self.clock.moment(), false, false);
-        if let (Eviction::Killed, Some(session)) = (why, self.session()) {
-            self.sessions.remove(&session);
+        if why == Eviction::Killed {
+            // Nor may it go on with what it had not taken over yet.
+            for session in self.session().iter().chain(&self.earlier) {
+                self.sessions.remove(session);
+            }
         }
     }
 }

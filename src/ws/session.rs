@@ -20,8 +20,8 @@ use super::frames::Message;
 use super::outlet::{Look, RouterPort, SocketOutlet};
 use super::wire::{Input, Wire};
 use crate::clock::{Moment, Timestamp};
-use crate::dialect::{AboutPresence, Inbound};
-use crate::router::messages::{Connect, Pulse};
+use crate::dialect::{Inbound, Inquiry};
+use crate::router::messages::{Connect, Origin, Pulse};
 use crate::signal::{Payload, Refusal};
 
 /// How late a deadline may be noticed before it is this process that stood still, not its clients.
@@ -64,8 +64,8 @@ pub struct WsSession {
     pub(super) edge: Arc<SocketEdge>,
     budget: SocketBudget,
     verifier: Verifier,
-    /// What was asked about presence before the welcome.
-    pub(super) postponed: Vec<(AboutPresence, Option<Payload>)>,
+    /// What was asked about others before the welcome.
+    pub(super) postponed: Vec<(Inquiry, Option<Payload>)>,
     input: Input,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
@@ -231,7 +231,7 @@ impl WsSession {
             Ok(Inbound::Alive) => self.outlet.acknowledge(reference.as_ref(), None),
             Ok(Inbound::Hello) => self.greet(None, reference, ctx),
             Ok(Inbound::Resume { session, seq }) => self.greet(Some((session, seq)), reference, ctx),
-            Ok(Inbound::Presence(about)) => self.presence(about, reference, ctx),
+            Ok(Inbound::Inquiry(about)) => self.inquire(about, reference, ctx),
             Ok(Inbound::Chat(chat)) => self.chat(chat, reference),
             Ok(Inbound::Token(token)) => {
                 let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
@@ -289,6 +289,7 @@ impl Actor for WsSession {
             profile: who.profile,
             session: who.session,
             capabilities: self.outlet.dialect().capabilities(),
+            origin: Origin { kind: self.outlet.dialect().name(), address: who.address },
             pulse: self.pulse.clone(),
             outlet: self.outlet.clone(),
         };

@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use dashmap::DashMap;
 use tokio::sync::Notify;
 
+use super::following::Following;
 use super::outlet::SocketOutlet;
 use super::watch::Watching;
 use crate::clock::{Clock, Moment};
@@ -116,6 +117,10 @@ impl Session {
         if log.parked.is_some_and(|at| now - at > PARKED_FOR) || self.user != who.user {
             return None;
         }
+        // What it watches it watches with the rights it began with.
+        if self.viewer.sees_all && !who.sees_all {
+            return None;
+        }
         // A generated id cannot be presented again: then the session must be free.
         let generated = self.device.is_generated() && who.device.is_generated();
         if self.device != who.device && !(generated && log.parked.is_some()) {
@@ -190,6 +195,8 @@ pub struct Sessions {
     /// Watchers who could not be told yet.
     pub(super) late: Mutex<HashMap<String, Arc<Session>>>,
     pub(super) bell: Notify,
+    /// Who is told of whatever changes.
+    pub(super) following: Following,
 }
 
 impl Sessions {
@@ -206,6 +213,7 @@ impl Sessions {
             dirty: Mutex::default(),
             late: Mutex::default(),
             bell: Notify::new(),
+            following: Following::default(),
         })
     }
 
@@ -271,6 +279,7 @@ impl Sessions {
         let session = Arc::clone(&*self.by_id.get(id)?);
         let missed = session.take_over(outlet, seq, self.clock.moment())?;
         self.nudge(&session);
+        self.following.nudge();
         Some((session, missed))
     }
 
@@ -305,6 +314,7 @@ impl Sessions {
         self.by_id.remove(&session.id);
         self.by_device.remove_if(&(session.user.clone(), session.device.clone()), |_, s| Arc::ptr_eq(s, session));
         self.unwatch(session, &[]);
+        self.following.remove(session);
         lock(&self.late).remove(&session.id);
     }
 
@@ -392,6 +402,7 @@ pub(super) mod tests {
             profile: None,
             device: DeviceId::parse(device).unwrap(),
             session: SessionId::next(),
+            address: None,
             sees_all: false,
         };
         let users = Arc::new(Users::new(Default::default()));

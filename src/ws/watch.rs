@@ -13,7 +13,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::dialect::extensions::{self, MAX_WATCHED};
 use crate::ids::UserId;
 use crate::presence::Status;
-use crate::router::{Audience, Shown, Viewer};
+use crate::router::{Audience, Part, Shown, Viewer};
 use crate::signal::{Payload, Refusal};
 
 /// How long changes are gathered before they are told.
@@ -169,6 +169,11 @@ impl Sessions {
         }
     }
 
+    /// Tells those who follow everything, for as long as the service runs.
+    pub async fn keep_nudging(&self) {
+        self.following.keep_telling().await;
+    }
+
     fn tell(&self) {
         let dirty = std::mem::take(&mut *lock(&self.dirty));
         let mut to_tell = std::mem::take(&mut *lock(&self.late));
@@ -245,6 +250,10 @@ impl Audience for Sessions {
             lock(&self.dirty).insert(user.clone());
             self.bell.notify_one();
         }
+    }
+
+    fn stirred(&self, part: Part) {
+        self.following.note(part);
     }
 }
 

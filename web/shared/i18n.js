@@ -21,34 +21,39 @@ function pick(table) {
 }
 
 /**
- * The words of a page. `t(key, places)` is one of them; where `places.count` is a number it chooses the
- * plural form. `translate(root)` fills every element with `data-t` (its text) and `data-t-label` (its name
- * for screen readers).
- * @param {Record<string, Language>} table English is complete; what another language lacks is English.
+ * What says words in one language. `t(key, places)` is one of them; where `places.count` is a number it
+ * chooses the plural form. English is complete; what another language lacks is English.
+ * @param {Record<string, Language>} table @param {string} tag
  */
-export function words(table) {
-  const tag = pick(table);
-  const { dir } = table[tag];
+export function speaker(table, tag) {
   const plural = new Intl.PluralRules(tag);
-
-  /** @param {string} key @param {Record<string, string | number>} [places] */
-  function t(key, places = {}) {
+  // Names and times keep their own direction within a sentence that is read from right to left.
+  const isolate = (/** @type {string} */ place) => (table[tag].dir === 'rtl' ? `\u2068${place}\u2069` : place);
+  return (/** @type {string} */ key, /** @type {Record<string, string | number>} */ places = {}) => {
     let found = table[tag].words[key] ?? table.en.words[key];
     if (found === undefined) return key;
     if (typeof found === 'object') {
       found = found[plural.select(Number(places.count ?? 0))] ?? found.other ?? key;
     }
-    return found.replace(/\{(\w+)\}/g, (_, name) => String(places[name] ?? ''));
-  }
+    return found.replace(/\{(\w+)\}/g, (_, name) => isolate(String(places[name] ?? '')));
+  };
+}
+
+/**
+ * The words of a page, which takes on their language and direction. `t` is as `speaker` says it;
+ * `translate(root)` fills every element with `data-t` (its text) and `data-t-label` (its name for screen
+ * readers).
+ * @param {Record<string, Language>} table
+ */
+export function words(table) {
+  const tag = pick(table);
+  const { dir } = table[tag];
+  const t = speaker(table, tag);
 
   /** @param {ParentNode} [root] */
   function translate(root = document) {
-    for (const element of root.querySelectorAll('[data-t]')) {
-      element.textContent = t(/** @type {HTMLElement} */ (element).dataset.t ?? '');
-    }
-    for (const element of root.querySelectorAll('[data-t-label]')) {
-      element.setAttribute('aria-label', t(/** @type {HTMLElement} */ (element).dataset.tLabel ?? ''));
-    }
+    for (const element of root.querySelectorAll('[data-t]')) element.textContent = t(String(element.getAttribute('data-t')));
+    for (const element of root.querySelectorAll('[data-t-label]')) element.ariaLabel = t(String(element.getAttribute('data-t-label')));
   }
 
   /** Shows the page in another language, now and next time. @param {string} other */

@@ -35,6 +35,7 @@ fn any_message() -> impl Strategy<Value = Value> {
         "token",
         "resume",
         "presence_subscribe",
+        "admin_subscribe",
         "dance",
     ];
     let names = [

@@ -54,6 +54,7 @@ fn extension(name: &str, frame: &Value) -> Extension {
             let entry = extensions::presence_entry(&user("8"), "in_call", Some(seen), 1_795_228_779_035_626);
             return Extension::Text(extensions::presence_changed(std::iter::once(entry.as_str())));
         }
+        "admin_changed" => return Extension::Text(extensions::admin_changed(&["calls", "users", "missed"])),
         "server_draining" => return Extension::Text(extensions::server_draining()),
         "pong_numbered" => return Extension::Text(extensions::numbered(users().pong(), 17)),
         _ => return Extension::None,

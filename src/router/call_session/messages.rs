@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use crate::call::{Event, Standing};
+use crate::call::{CallDetail, Event, Standing};
 use crate::ids::{CallId, UserId};
 use crate::signal::{CallView, Party};
 
@@ -67,6 +67,10 @@ pub(in crate::router) enum Progress {
     InGroup(CallId, UserId),
     /// A participant is free.
     Released(CallId, UserId),
+    /// How the call stands, now that this is written and everybody who is there was told.
+    Stands(Box<CallDetail>),
+    /// One more of its callees has a missed call to see.
+    Missed,
     /// The call is over and everybody who is there was told; and who ended it.
     Ended(CallView, Option<UserId>),
     /// The call is over, and these users have a device that is owed a closing message.

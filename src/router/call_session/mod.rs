@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use crate::call::{Call, Effect, Event, Rules};
+use crate::call::{Call, CallDetail, Effect, Event, Rules};
 use crate::clock::Clock;
 use crate::ids::{DeviceId, UserId};
 use crate::signal::Refusal;
@@ -48,6 +48,10 @@ pub(super) struct CallSession {
     timer: Option<SpawnHandle>,
     route: Option<[(UserId, DeviceId); 2]>,
     ending: bool,
+    /// How the router knows it to stand.
+    shown: Option<CallDetail>,
+    /// Of how many missed calls the router knows.
+    missed: usize,
     /// Whom the router knows to be owed a closing message.
     owed: Vec<UserId>,
     /// Closing messages that did not arrive and are about to be owed.
@@ -85,6 +89,8 @@ impl CallSession {
             timer: None,
             route: None,
             ending: false,
+            shown: None,
+            missed: 0,
             owed: Vec::new(),
             undelivered: 0,
             dismissing: false,

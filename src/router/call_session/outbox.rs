@@ -144,11 +144,22 @@ impl CallSession {
         }
     }
 
-    /// Tells the router that the call is over, and whose devices must be brought here when they are back. Not
+    /// Tells the router how the call stands, that it is over, and whose devices must be brought here when they are back. Not
     /// before that is written and told: until then it may turn out that there never was such a call, a drain
     /// must not close the sockets it is to be told on, and who is owed a closing message is not known.
     fn tell_router(&mut self) {
-        if self.call.phase() == Phase::Ended && !self.ending {
+        let missed = self.call.missed();
+        if missed > self.missed {
+            self.router.do_send(Progress::Missed);
+        }
+        self.missed = missed;
+        let over = self.call.phase() == Phase::Ended;
+        if !over && !self.shown.as_ref().is_some_and(|shown| self.call.looks_as(shown)) {
+            let detail = self.call.detail();
+            self.shown = Some(detail.clone());
+            self.router.do_send(Progress::Stands(Box::new(detail)));
+        }
+        if over && !self.ending {
             self.ending = true;
             self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
         }

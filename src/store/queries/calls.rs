@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 
 use super::MAX_PAGE;
 use super::rows::{CallRow, Cursor, assemble, legs_of, user};
+use super::span::{Span, span, started};
 use crate::call::TraceEntry;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -46,21 +47,29 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     let limit = filter.limit.clamp(1, MAX_PAGE);
     let db = store.readers();
     let db = db.as_ref();
-    let (mut rows, legs) = within(async {
+    let (mut rows, legs, lowest) = within(async {
+        let span = match filter.before.as_ref().and_then(|before| before.lowest) {
+            Some(lowest) => Span { lowest, highest: i64::MAX },
+            None => match span(db, filter.since, filter.until).await? {
+                Some(span) => span,
+                None => return Ok(Default::default()),
+            },
+        };
         let rows = table::Entity::find()
             .filter(condition(filter))
+            .filter(table::Column::Id.between(span.lowest, span.highest))
             .order_by_desc(table::Column::Id)
             // One more than asked for tells whether there is a next page.
             .limit(limit + 1)
             .all(db)
             .await?;
         let legs = legs_of(db, &rows).await?;
-        Ok((rows, legs))
+        Ok((rows, legs, span.lowest))
     })
     .await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|last| Cursor { call: last.id, callee: None });
+    let next = rows.last().filter(|_| more).map(|last| Cursor { call: last.id, callee: None, lowest: Some(lowest) });
     Ok((assemble(rows, legs)?, next))
 }
 
@@ -122,7 +131,7 @@ pub async fn events(store: &Store, id: CallId) -> Result<Vec<TraceEntry>, StoreE
 }
 
 /// The calls a user has a leg in; with `missed`, one they missed.
-fn calls_with(who: Option<&UserId>, missed: bool) -> SelectStatement {
+pub(super) fn calls_with(who: Option<&UserId>, missed: bool) -> SelectStatement {
     let mut legs = Query::select();
     legs.column(call_legs::Column::CallId).from(call_legs::Entity);
     if let Some(who) = who {
@@ -151,8 +160,7 @@ fn condition(filter: &CallFilter) -> Condition {
     all.add_option(filter.reason.map(|reason| C::Reason.eq(reason.as_str())))
         .add_option(filter.call_type.map(|kind| C::CallType.eq(kind.as_str())))
         .add_option(filter.conversation_id.as_ref().map(|id| C::ConversationId.eq(id.as_str())))
-        .add_option(filter.since.map(|since| C::StartedAt.gte(since)))
-        .add_option(filter.until.map(|until| C::StartedAt.lt(until)))
+        .add(started(filter.since, filter.until))
         .add_option(filter.before.as_ref().map(|cursor| C::Id.lt(cursor.call)))
 }
 

@@ -1,11 +1,12 @@
 //! Missed calls and the history between two users: the polling seed's lists, a row per callee.
 
 use entity::{call_legs, calls};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::MAX_PAGE;
 use super::rows::{Cursor, call_id, read, reason, user};
+use super::span::{span, started};
 use crate::call::Role;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -78,16 +79,36 @@ fn missed_by(who: Option<&UserId>) -> Condition {
     Condition::all().add(Expr::cust("missed")).add_option(who.map(|who| call_legs::Column::UserId.eq(who.as_str())))
 }
 
-/// The missed calls of a user, or of everybody.
-pub async fn missed(
-    store: &Store,
-    who: Option<&UserId>,
-    limit: u64,
-    before: Option<&Cursor>,
-) -> Result<MissedPage, StoreError> {
+/// Which missed calls. What is absent does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct MissedFilter {
+    /// Missed by this user.
+    pub callee: Option<UserId>,
+    /// Not seen by them yet, or seen.
+    pub unseen: Option<bool>,
+    /// Started at or after.
+    pub since: Option<Timestamp>,
+    /// Started before.
+    pub until: Option<Timestamp>,
+    /// After this place in the list.
+    pub before: Option<Cursor>,
+    /// At most this many, and never more than [`MAX_PAGE`].
+    pub limit: u64,
+}
+
+/// Missed calls, a row per callee, newest first.
+pub async fn missed(store: &Store, filter: &MissedFilter) -> Result<MissedPage, StoreError> {
     use call_legs::Column as L;
-    let limit = limit.clamp(1, MAX_PAGE);
-    let place = before.map(|cursor| {
+    let limit = filter.limit.clamp(1, MAX_PAGE);
+    let in_time = (filter.since.is_some() || filter.until.is_some()).then(|| {
+        let of = Expr::col((calls::Entity, calls::Column::Id)).equals((call_legs::Entity, L::CallId));
+        let mut call = Query::select();
+        call.expr(Expr::cust("1")).from(calls::Entity).and_where(of).cond_where(started(filter.since, filter.until));
+        Expr::exists(call)
+    });
+    // Literally the condition of an index.
+    let seen = filter.unseen.map(|unseen| Expr::cust(if unseen { "NOT seen" } else { "seen" }));
+    let place = filter.before.as_ref().map(|cursor| {
         let older = Condition::any().add(L::CallId.lt(cursor.call));
         match &cursor.callee {
             // The other callees of the same group call come next.
@@ -100,9 +121,11 @@ pub async fn missed(
     let db = store.readers();
     let db = db.as_ref();
     let (mut legs, rows) = within(async {
+        let Some(span) = span(db, filter.since, filter.until).await? else { return Ok(Default::default()) };
         let legs = call_legs::Entity::find()
-            .filter(missed_by(who))
-            .filter(Condition::all().add_option(place))
+            .filter(missed_by(filter.callee.as_ref()))
+            .filter(Condition::all().add_option(seen).add_option(place).add_option(in_time))
+            .filter(L::CallId.between(span.lowest, span.highest))
             .order_by_desc(L::CallId)
             .order_by_asc(L::UserId)
             .limit(limit + 1)
@@ -115,8 +138,11 @@ pub async fn missed(
     .await?;
     let more = legs.len() as u64 > limit;
     legs.truncate(limit as usize);
-    let next =
-        legs.last().filter(|_| more).map(|last| Cursor { call: last.call_id, callee: Some(last.user_id.clone()) });
+    let next = legs.last().filter(|_| more).map(|last| Cursor {
+        call: last.call_id,
+        callee: Some(last.user_id.clone()),
+        lowest: None,
+    });
     let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
     let page = legs
         .into_iter()
@@ -147,7 +173,7 @@ pub async fn history_between(
     let db = db.as_ref();
     let (legs, rows) = within(async {
         let called = |caller: &str, callee: &str| {
-            let mut legs = sea_orm::sea_query::Query::select();
+            let mut legs = Query::select();
             legs.column(L::CallId)
                 .from(call_legs::Entity)
                 .and_where(Expr::col(L::UserId).eq(callee))

@@ -2,21 +2,26 @@
 
 mod calls;
 mod history;
+mod people;
 mod presence;
 mod profiles;
 mod recovery;
 mod report;
 mod reported;
 mod rows;
+mod span;
+mod stats;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
-pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
+pub use history::{HistoryRow, MissedCall, MissedFilter, MissedPage, history_between, missed, unseen_count};
+pub use people::{Person, names, people};
 pub use presence::{all_statuses, is_known, last_seen, settle_statuses};
 pub use profiles::profiles;
 pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};
 pub use reported::{logged_already, settle_reported};
 pub use rows::{CallRow, Cursor, Participant};
+pub use stats::{Period, Spread, Summary, durations, groups, summary, time_to_answer};
 
 /// The most rows a page may have.
 pub const MAX_PAGE: u64 = 200;

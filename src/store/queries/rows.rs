@@ -117,6 +117,8 @@ pub struct Cursor {
     pub(super) call: i64,
     /// The last callee of it seen.
     pub(super) callee: Option<String>,
+    /// The lowest id there can be, where a list is read on without its place going through a client.
+    pub(super) lowest: Option<i64>,
 }
 
 impl Cursor {
@@ -126,7 +128,7 @@ impl Cursor {
             Some((call, callee)) => (call, Some(UserId::parse(callee).ok()?.to_string())),
             None => (text, None),
         };
-        Some(Self { call: i64::from_str_radix(call, 36).ok().filter(|id| *id > 0)?, callee })
+        Some(Self { call: i64::from_str_radix(call, 36).ok().filter(|id| *id > 0)?, callee, lowest: None })
     }
 }
 
@@ -248,9 +250,9 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_it_went() {
         for cursor in [
-            Cursor { call: 1, callee: None },
-            Cursor { call: (1 << 53) - 1, callee: None },
-            Cursor { call: 36, callee: Some("a.b@c".into()) },
+            Cursor { call: 1, callee: None, lowest: None },
+            Cursor { call: (1 << 53) - 1, callee: None, lowest: None },
+            Cursor { call: 36, callee: Some("a.b@c".into()), lowest: None },
         ] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }

@@ -27,6 +27,8 @@ pub(super) struct Outcome {
     pub told: Vec<Result<bool, StoreError>>,
     /// For each `seen` of the batch, in order, whether there was such a missed call.
     pub seen: Vec<Result<bool, StoreError>>,
+    /// For each sweep of the batch, in order, how many missed calls it marked.
+    pub swept: Vec<Result<u64, StoreError>>,
 }
 
 /// Writes a batch within `limit`. One bad row fails a transaction as a whole; then the things of the batch are
@@ -58,6 +60,7 @@ fn written(found: sql::Found) -> Outcome {
     Outcome {
         told: found.told.into_iter().map(Ok).collect(),
         seen: found.seen.into_iter().map(Ok).collect(),
+        swept: found.swept.into_iter().map(Ok).collect(),
         ..Outcome::default()
     }
 }
@@ -73,6 +76,7 @@ async fn one_by_one(store: &Store, batch: &Batch, deadline: Instant, lock: i32) 
             Ok(Ok(found)) => {
                 outcome.told.extend(found.told.into_iter().map(Ok));
                 outcome.seen.extend(found.seen.into_iter().map(Ok));
+                outcome.swept.extend(found.swept.into_iter().map(Ok));
             }
             Ok(Err(error)) if is_bad_row(&error) => {
                 for id in single.calls.keys() {
@@ -87,6 +91,7 @@ async fn one_by_one(store: &Store, batch: &Batch, deadline: Instant, lock: i32) 
                 }
                 outcome.told.extend(single.told.iter().map(|_| Err(StoreError::from(error.clone()))));
                 outcome.seen.extend(single.seen.iter().map(|_| Err(StoreError::from(error.clone()))));
+                outcome.swept.extend(single.sweeps.iter().map(|_| Err(StoreError::from(error.clone()))));
             }
             Ok(Err(error)) => {
                 outcome.away = Some(error.into());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Sweep;
 use crate::call::Record;
 use crate::ids::{CallId, UserId};
 use crate::router::messages::StatusRow;
@@ -34,6 +35,8 @@ pub(super) struct Batch {
     pub told: Vec<Told>,
     /// Missed calls their callees have seen.
     pub seen: Vec<(CallId, UserId)>,
+    /// All the missed calls these have seen.
+    pub sweeps: Vec<Sweep>,
 }
 
 impl Batch {
@@ -45,6 +48,7 @@ impl Batch {
             && self.profiles.is_empty()
             && self.told.is_empty()
             && self.seen.is_empty()
+            && self.sweeps.is_empty()
     }
 
     /// Takes a later snapshot in. The trace of the earlier one is kept before its own.
@@ -82,6 +86,7 @@ impl Batch {
             profiles: self.profiles.iter().take(limit).map(|(key, user)| (key.clone(), user.clone())).collect(),
             told: self.told.iter().take(limit).cloned().collect(),
             seen: self.seen.iter().take(limit).cloned().collect(),
+            sweeps: self.sweeps.iter().take(limit).cloned().collect(),
         }
     }
 
@@ -171,6 +176,9 @@ impl Batch {
         for seen in &self.seen {
             singles.push(Self { seen: vec![seen.clone()], ..Self::default() });
         }
+        for sweep in &self.sweeps {
+            singles.push(Self { sweeps: vec![sweep.clone()], ..Self::default() });
+        }
         singles
     }
 
@@ -183,5 +191,6 @@ impl Batch {
         self.profiles.extend(other.profiles);
         self.told.extend(other.told);
         self.seen.extend(other.seen);
+        self.sweeps.extend(other.sweeps);
     }
 }

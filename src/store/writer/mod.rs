@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::told::Told;
 use super::{Store, StoreError};
 use crate::call::Record;
+use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
 use crate::router::messages::{Ledger, Receipt, StatusRow, Unwritten};
 use task::Task;
@@ -27,6 +28,9 @@ const QUEUE: usize = 4096;
 
 /// How many status rows travel in one job, so that a call behind them waits for few.
 const STATUSES_PER_JOB: usize = 200;
+
+/// How many missed calls are marked as seen in one transaction.
+const SWEPT: u64 = 1000;
 
 /// How long [`Writer::flush`] waits at most.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -49,8 +53,19 @@ enum Job {
     Told { told: Box<Told>, answer: oneshot::Sender<Result<bool, StoreError>>, since: Instant },
     /// Mark a missed call as seen.
     Seen { call: CallId, callee: UserId, answer: oneshot::Sender<Result<bool, StoreError>>, since: Instant },
+    /// Mark some of the missed calls as seen that were missed by then: a user's, or everybody's.
+    AllSeen { sweep: Sweep, answer: oneshot::Sender<Result<u64, StoreError>>, since: Instant },
     /// Say when everything before this is written.
     Flush(oneshot::Sender<()>),
+}
+
+/// Whose missed calls are marked as seen, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sweep {
+    /// Everybody's, where nobody is named.
+    callee: Option<UserId>,
+    /// Those missed until then: a call that is missed while this goes on was seen by nobody.
+    until: Timestamp,
 }
 
 /// What the task and its handles both see.
@@ -117,6 +132,26 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Seen { call, callee: callee.clone(), answer, since: Instant::now() });
         answered.await.unwrap_or_else(|_| Err(StoreError::Away("the writer has stopped".into())))
+    }
+
+    /// Marks what a user, or everybody, missed until now as seen. How many were not yet.
+    ///
+    /// Some at a time, so that calls need not wait behind thousands.
+    pub async fn mark_all_seen(&self, callee: Option<&UserId>, now: Timestamp) -> Result<u64, StoreError> {
+        let sweep = Sweep { callee: callee.cloned(), until: now };
+        let mut marked = 0;
+        loop {
+            if !self.has_room() {
+                return Err(StoreError::Full);
+            }
+            let (answer, answered) = oneshot::channel();
+            self.send(Job::AllSeen { sweep: sweep.clone(), answer, since: Instant::now() });
+            let some = answered.await.unwrap_or_else(|_| Err(StoreError::Away("the writer has stopped".into())))?;
+            marked += some;
+            if some < SWEPT {
+                return Ok(marked);
+            }
+        }
     }
 
     /// Waits until everything handed over so far is written, for a few seconds at most. Whether it was.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use entity::{call_events, call_legs, calls, profiles, user_status, users};
 use sea_orm::ActiveValue::NotSet;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 
 use super::batch::{Batch, Snapshot};
+use super::{SWEPT, Sweep};
 use crate::call::{LegRecord, TraceEntry};
 use crate::ids::{CallId, UserId};
 use crate::router::messages::StatusRow;
@@ -22,10 +23,11 @@ use crate::store::told::{Stand, Told};
 /// Rows per statement: well under SQLite's variables, and few different statement texts to prepare.
 const ROWS: usize = 80;
 
-/// For each `told` and each `seen` of a batch, in order, whether there was such a call.
+/// For each `told` and each `seen` of a batch, in order, whether there was such a call; for each sweep how many.
 pub(super) struct Found {
     pub told: Vec<bool>,
     pub seen: Vec<bool>,
+    pub swept: Vec<u64>,
 }
 
 /// Writes a batch.
@@ -39,6 +41,11 @@ pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Fou
         transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock(5207320, {lock})")).await?;
     }
     discard(&transaction, batch).await?;
+    // Before the calls of this batch: whoever missed one of those has not been told yet.
+    let mut swept = Vec::with_capacity(batch.sweeps.len());
+    for sweep in &batch.sweeps {
+        swept.push(mark_all_seen(&transaction, sweep).await?);
+    }
     write_calls(&transaction, batch).await?;
     write_presence(&transaction, batch).await?;
     let mut told = Vec::with_capacity(batch.told.len());
@@ -50,7 +57,7 @@ pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Fou
         seen.push(mark_seen(&transaction, *call, callee).await?);
     }
     transaction.commit().await?;
-    Ok(Found { told, seen })
+    Ok(Found { told, seen, swept })
 }
 
 async fn discard(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
@@ -283,6 +290,26 @@ async fn mark_seen(db: &DatabaseTransaction, call: CallId, callee: &UserId) -> R
         .exec(db)
         .await?;
     Ok(changed.rows_affected > 0)
+}
+
+/// Marks the next of what a sweep is about. How many; fewer than [`SWEPT`] when there are no more.
+async fn mark_all_seen(db: &DatabaseTransaction, sweep: &Sweep) -> Result<u64, DbErr> {
+    use call_legs::Column as L;
+    let some = call_legs::Entity::find()
+        .select_only()
+        .columns([L::CallId, L::UserId])
+        // Literally the condition of the index.
+        .filter(Expr::cust("missed AND NOT seen"))
+        .filter(Condition::all().add_option(sweep.callee.as_ref().map(|callee| L::UserId.eq(callee.as_str()))))
+        .filter(L::LeftAt.lte(sweep.until))
+        .limit(SWEPT)
+        .into_query();
+    let changed = call_legs::Entity::update_many()
+        .col_expr(L::Seen, Expr::value(true))
+        .filter(Expr::tuple([Expr::col(L::CallId), Expr::col(L::UserId)]).in_subquery(some))
+        .exec(db)
+        .await?;
+    Ok(changed.rows_affected)
 }
 
 fn call_row(call: &Snapshot) -> calls::ActiveModel {

@@ -34,6 +34,14 @@ const REFUSED: usize = 65_536;
 /// Who waits for whether there was such a call.
 type Asker = oneshot::Sender<Result<bool, StoreError>>;
 
+/// Who waits for something about calls that are there already.
+#[derive(Default)]
+struct Askers {
+    tellers: Vec<Asker>,
+    seers: Vec<Asker>,
+    sweepers: Vec<oneshot::Sender<Result<u64, StoreError>>>,
+}
+
 /// Who waits for a call of the batch.
 #[derive(Default)]
 struct Waiting {
@@ -108,8 +116,7 @@ impl Task {
     async fn commit(&mut self, jobs: &mut Vec<Job>) -> bool {
         let mut batch = Batch::default();
         let mut waiting: HashMap<CallId, Waiting> = HashMap::new();
-        let mut tellers = Vec::new();
-        let mut seers = Vec::new();
+        let mut askers = Askers::default();
         let mut oldest = Instant::now();
         for job in jobs.drain(..) {
             match job {
@@ -132,12 +139,17 @@ impl Task {
                 Job::Told { told, answer, since } => {
                     oldest = oldest.min(since);
                     batch.told.push(*told);
-                    tellers.push(answer);
+                    askers.tellers.push(answer);
                 }
                 Job::Seen { call, callee, answer, since } => {
                     oldest = oldest.min(since);
                     batch.seen.push((call, callee));
-                    seers.push(answer);
+                    askers.seers.push(answer);
+                }
+                Job::AllSeen { sweep, answer, since } => {
+                    oldest = oldest.min(since);
+                    batch.sweeps.push(sweep);
+                    askers.sweepers.push(answer);
                 }
                 Job::Refused(id) => self.refused.insert(id),
                 Job::Statuses(rows) => self.kept.put_statuses(rows),
@@ -152,17 +164,11 @@ impl Task {
         }
         let limit = PATIENCE.saturating_sub(oldest.elapsed()).clamp(LEAST, DEADLINE);
         let outcome = attempt(self.store.clone(), batch, limit, self.lock).await;
-        self.answer(outcome, waiting, tellers, seers)
+        self.answer(outcome, waiting, askers)
     }
 
     /// Answers the jobs of a batch, and keeps what has to be written later.
-    fn answer(
-        &mut self,
-        mut outcome: Outcome,
-        waiting: HashMap<CallId, Waiting>,
-        tellers: Vec<Asker>,
-        seers: Vec<Asker>,
-    ) -> bool {
+    fn answer(&mut self, mut outcome: Outcome, waiting: HashMap<CallId, Waiting>, askers: Askers) -> bool {
         for (id, waiting) in waiting {
             let unwritten = outcome.unwritten.calls.remove(&id);
             let bad = outcome.bad.contains(&id);
@@ -180,13 +186,10 @@ impl Task {
                 let _ = receipt.send(answer);
             }
         }
-        let away = || Err(outcome.away.clone().unwrap_or(StoreError::Full));
-        for (askers, found) in [(tellers, outcome.told), (seers, outcome.seen)] {
-            let mut found = found.into_iter();
-            for asker in askers {
-                let _ = asker.send(found.next().unwrap_or_else(away));
-            }
-        }
+        let away = outcome.away.clone().unwrap_or(StoreError::Full);
+        hand_out(askers.tellers, outcome.told, &away);
+        hand_out(askers.seers, outcome.seen, &away);
+        hand_out(askers.sweepers, outcome.swept, &away);
         self.kept.put_back_presence(outcome.unwritten);
         match outcome.away {
             Some(error) => {
@@ -254,6 +257,9 @@ impl Task {
             Job::Told { answer, .. } | Job::Seen { answer, .. } => {
                 let _ = answer.send(Err(StoreError::Away("it was away a moment ago".into())));
             }
+            Job::AllSeen { answer, .. } => {
+                let _ = answer.send(Err(StoreError::Away("it was away a moment ago".into())));
+            }
             Job::Refused(id) => self.refused.insert(id),
             Job::Statuses(rows) => self.kept.put_statuses(rows),
             Job::Names(names) => self.kept.names.extend(names),
@@ -266,5 +272,17 @@ impl Task {
         if !self.refused.ids.contains(&record.id) {
             self.kept.put_call(record, false);
         }
+    }
+}
+
+/// Gives each who asked its answer; who is left without one is told why.
+fn hand_out<T>(
+    askers: Vec<oneshot::Sender<Result<T, StoreError>>>,
+    found: Vec<Result<T, StoreError>>,
+    otherwise: &StoreError,
+) {
+    let mut found = found.into_iter();
+    for asker in askers {
+        let _ = asker.send(found.next().unwrap_or_else(|| Err(otherwise.clone())));
     }
 }

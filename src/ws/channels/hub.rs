@@ -88,6 +88,7 @@ impl ChannelsHub {
             name: connect.name.clone(),
             device: bundle.device.clone(),
             profile: connect.profile.clone(),
+            origin: connect.origin,
             session: bundle.session,
             capabilities: connect.capabilities,
             pulse: Arc::clone(&bundle.pulse),

@@ -6,6 +6,7 @@
 mod bundle;
 mod hub;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter};
@@ -16,7 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
 use super::wire::{Input, Wire};
-use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, refuse, upgrade};
+use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, peer_of, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
@@ -108,8 +109,9 @@ async fn open(
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
     let verdict = edge.admission.admit(&req, &place).await;
+    let address = peer_of(&req);
     upgrade(&req, sockets.into_inner(), verdict, move |sockets, admitted, input, wire| {
-        begin(sockets, &edge, admitted, (device, place), input, wire);
+        begin(sockets, &edge, (admitted, address), (device, place), input, wire);
     })
 }
 
@@ -117,7 +119,7 @@ async fn open(
 fn begin(
     sockets: &Arc<SocketEdge>,
     edge: &ChannelsEdge,
-    admitted: Admitted,
+    (admitted, address): (Admitted, Option<IpAddr>),
     (device, place): (DeviceId, Place),
     input: Input,
     wire: Wire,
@@ -125,7 +127,7 @@ fn begin(
     let Admitted { user, name, expires_at, sees_all, .. } = admitted;
     let socket = DeviceId::generate();
     let session = SessionId::next();
-    let who = Identity { user: user.clone(), name, profile: None, device: socket, session, sees_all };
+    let who = Identity { user: user.clone(), name, profile: None, device: socket, session, address, sees_all };
     let outlet = SocketOutlet::new(
         who,
         edge.dialect.clone(),

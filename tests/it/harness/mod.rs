@@ -7,12 +7,14 @@ pub mod phone;
 pub mod rest;
 pub mod service;
 pub mod socket;
+pub mod turn;
 
 pub use db::Store;
 pub use outage::Outage;
 pub use rest::Rest;
 pub use service::{Service, run};
 pub use socket::Socket;
+pub use turn::Turn;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod outage;
 mod queries;
 mod records;
 mod schema;
+mod statistics;
 
 use chrono::{DateTime, Duration, Utc};
 use switchboard::call::{LegRecord, Record, Role, TraceEntry};

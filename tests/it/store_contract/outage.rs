@@ -79,7 +79,7 @@ async fn a_stopped_server_makes_nobody_wait() {
             live_through_it(&writer).await;
             let start = Instant::now();
             assert!(store.ping().await.is_err());
-            assert!(queries::missed(&store, None, 5, None).await.is_err());
+            assert!(queries::missed(&store, &queries::MissedFilter::default()).await.is_err());
             assert!(start.elapsed() < Wait::from_secs(5));
             assert!(!writer.flush().await, "nothing can be written");
         }

@@ -4,18 +4,19 @@ use super::database::Db;
 use super::*;
 use switchboard::ids::ConversationId;
 use switchboard::router::messages::Ledger;
-use switchboard::store::queries::{self, CallFilter, Cursor};
+use switchboard::store::queries::{self, CallFilter, Cursor, MissedFilter};
 
 stories! {
     async fn missed_calls_are_listed_until_seen(db: &Db) {
         let store = db.open().await;
         let writer = store.writer();
         let eight = user("8");
+        let own = MissedFilter { callee: Some(eight.clone()), limit: 50, ..MissedFilter::default() };
         for (number, reason) in [(1, Reason::Busy), (2, Reason::NoAnswer), (3, Reason::Declined), (4, Reason::Cancelled)] {
             writer.open(ended(ringing(number, "7", &["8"]), reason)).await.unwrap().unwrap();
         }
         writer.open(ended(ringing(5, "8", &["9"]), Reason::Offline)).await.unwrap().unwrap();
-        let (list, next) = queries::missed(&store, Some(&eight), 50, None).await.unwrap();
+        let (list, next) = queries::missed(&store, &own).await.unwrap();
         assert_eq!(list.iter().map(|call| call.id.get()).collect::<Vec<_>>(), [4, 2, 1]);
         assert!(next.is_none());
         assert_eq!((list[0].call_status, list[0].reason), ("missed", Some(Reason::Cancelled)));
@@ -24,8 +25,28 @@ stories! {
         assert_eq!(queries::unseen_count(&store, None).await.unwrap(), 4);
         writer.mark_seen(id(2), &eight).await.unwrap();
         assert_eq!(queries::unseen_count(&store, Some(&eight)).await.unwrap(), 2);
-        let (list, _) = queries::missed(&store, Some(&eight), 50, None).await.unwrap();
+        let (list, _) = queries::missed(&store, &own).await.unwrap();
         assert_eq!(list.iter().map(|call| call.seen_by_callee).collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    async fn people_come_in_the_order_of_their_ids_byte_by_byte(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let people = [("10", "Ten"), ("9", "N%ne"), ("Zoe", "Zoe"), ("ann", "Ann"), ("b_b", "Ben")];
+        writer.names(people.map(|(id, name)| (user(id), name.to_owned())).to_vec());
+        writer.open(ringing(1, "ann", &["nobody"])).await.unwrap().unwrap();
+        let ids = async |sought: Option<&str>, after: Option<&str>, limit| {
+            let page = queries::people(&store, sought, after.map(user).as_ref(), limit).await.unwrap();
+            page.into_iter().map(|person| person.user.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None, None, 50).await, ["10", "9", "Zoe", "ann", "b_b", "nobody"]);
+        assert_eq!(ids(None, Some("9"), 2).await, ["Zoe", "ann"]);
+        assert_eq!(ids(None, Some("nobody"), 2).await, [""; 0]);
+        assert_eq!(ids(Some("n%"), None, 50).await, ["9"]);
+        assert_eq!(ids(Some("_"), None, 50).await, ["b_b"]);
+        assert_eq!(ids(Some("zo"), None, 50).await, ["Zoe"]);
+        let names = queries::names(&store, &[user("9"), user("nobody"), user("never")]).await.unwrap();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), [(user("9"), "N%ne".to_owned())]);
     }
 
     async fn pages_have_no_gaps_and_no_repeats(db: &Db) {
@@ -48,12 +69,12 @@ stories! {
         assert_eq!(seen, (1..=23).rev().collect::<Vec<i64>>());
 
         let mut missed = Vec::new();
-        let mut before = None;
+        let mut filter = MissedFilter { limit: 4, ..MissedFilter::default() };
         loop {
-            let (page, next) = queries::missed(&store, None, 4, before.as_ref()).await.unwrap();
+            let (page, next) = queries::missed(&store, &filter).await.unwrap();
             missed.extend(page.into_iter().map(|call| (call.id.get(), call.callee_id.to_string())));
             let Some(next) = next else { break };
-            before = Some(Cursor::parse(&next.to_string()).unwrap());
+            filter.before = Some(Cursor::parse(&next.to_string()).unwrap());
         }
         assert_eq!(missed.len(), 69);
         let mut apart = missed.clone();

@@ -1,6 +1,7 @@
 //! What users live through, told from outside. A story's name is a sentence; each runs on SQLite and
 //! on PostgreSQL, and waits for what should happen instead of sleeping.
 
+mod admin;
 mod auth;
 mod bad_input;
 mod cancel_answer_decline;
@@ -9,6 +10,7 @@ mod crash;
 mod cross;
 mod devices;
 mod drain;
+mod export;
 mod glare;
 mod groups;
 mod hello;
@@ -24,6 +26,8 @@ mod races;
 mod reconnect;
 mod records;
 mod restart;
+mod serving;
 mod spoofing;
 mod stalls;
 mod startup;
+mod statistics;

@@ -1,0 +1,71 @@
+//! What the two on the phone notice when something breaks: the service, a browser.
+
+use super::calls::reasons;
+use super::phone::{RING, talk};
+use super::stage::Stage;
+use crate::harness::Service;
+
+in_browsers_on_both!(a_call_outlives_the_service);
+
+mod alone {
+    use super::*;
+    in_browsers!(a_browser_that_dies_is_told_to_the_other, a_page_that_is_reloaded_has_no_ghost_of_a_call);
+}
+
+async fn a_call_outlives_the_service(stage: Stage) {
+    let mut service = Service::start(&stage.store).await;
+    let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
+    talk(&anna, &ben, "video").await;
+    tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
+    service.kill9().await;
+    tokio::join!(
+        anna.until_is("#connection", "data-state", "reconnecting"),
+        ben.until_is("#connection", "data-state", "reconnecting")
+    );
+    // Sound and picture never went through the service.
+    tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
+    let before = service.address().to_owned();
+    service.start_again().await;
+    assert_eq!(service.address(), before, "the pages look for it where it was");
+    tokio::join!(
+        anna.until_is("#connection", "data-state", "connected"),
+        ben.until_is("#connection", "data-state", "connected")
+    );
+    tokio::join!(anna.call_is("active"), ben.call_is("active"));
+    tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
+    tokio::join!(anna.sees_colour("2"), ben.sees_colour("1"));
+    anna.click("#hang-up").await;
+    tokio::join!(anna.learns("completed", ""), ben.learns("completed", ""));
+    assert_eq!(reasons(&stage.store).await, ["completed"]);
+}
+
+async fn a_browser_that_dies_is_told_to_the_other(stage: Stage) {
+    let service = Service::with(&stage.store, &[("CALL__RECONNECT_GRACE", "3s")]).await;
+    let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
+    talk(&anna, &ben, "voice").await;
+    anna.hears().await;
+    ben.kill();
+    anna.call_is("reconnecting").await;
+    anna.learns("dropped", "").await;
+    assert_eq!(reasons(&stage.store).await, ["dropped"]);
+    // Free for the next one.
+    assert_eq!(service.rest("9").status_of("1").await, "online");
+}
+
+async fn a_page_that_is_reloaded_has_no_ghost_of_a_call(stage: Stage) {
+    let service = Service::with(&stage.store, &[("CALL__RECONNECT_GRACE", "5s")]).await;
+    let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
+    talk(&anna, &ben, "voice").await;
+    ben.reload().await;
+    ben.until_is("#connection", "data-state", "connected").await;
+    // Whatever becomes of the call, both sides agree on it and a new one can be made.
+    let over = "['ended', 'idle'].includes(document.body.dataset.call)";
+    anna.until("the call is over", over, |now| now == true).await;
+    ben.until("the call is over", over, |now| now == true).await;
+    assert_eq!(reasons(&stage.store).await.len(), 1);
+    assert!(!ben.is_shown(RING).await);
+    talk(&ben, &anna, "voice").await;
+    tokio::join!(anna.hears(), ben.hears());
+    ben.click("#hang-up").await;
+    anna.learns("completed", "").await;
+}

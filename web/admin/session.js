@@ -1,0 +1,69 @@
+// Who looks at the dashboard, and by which token. In dev mode the service makes one; else it comes by the
+// address (`#token=…`, taken out of it at once) or by the form, and is kept for this tab.
+
+const TOKEN = 'switchboard.admin.token';
+const USER = 'switchboard.admin.user';
+
+/** Takes out of the address what is not to stay there. @param {URL} url */
+function clean(url) {
+  history.replaceState(null, '', url);
+}
+
+/** What the address says of who this is. */
+export function readAddress() {
+  const url = new URL(location.href);
+  const token = new URLSearchParams(url.hash.slice(1)).get('token');
+  if (token) {
+    sessionStorage.setItem(TOKEN, token);
+    url.hash = '';
+    clean(url);
+  }
+  // In the address of a view `user` is a filter.
+  const user = url.searchParams.get('user');
+  if (user && !url.searchParams.has('view')) {
+    sessionStorage.setItem(USER, user);
+    url.searchParams.delete('user');
+    clean(url);
+  }
+}
+
+/** The user a token is of; the service looks at the rest. @param {string} token */
+function userOf(token) {
+  try {
+    const claims = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    return String(JSON.parse(claims).sub);
+  } catch {
+    return null;
+  }
+}
+
+async function devToken() {
+  const user = sessionStorage.getItem(USER) ?? 'admin';
+  const answer = await fetch('/api/dev/token', { method: 'POST', body: JSON.stringify({ user, role: 'admin' }) });
+  if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+  return String((await answer.json()).token);
+}
+
+/**
+ * Who this is and where their tokens come from; null where the form has to be asked.
+ * @param {boolean} dev
+ * @returns {Promise<{ user: string, token: () => Promise<string> } | null>}
+ */
+export async function identity(dev) {
+  const kept = sessionStorage.getItem(TOKEN);
+  if (kept) {
+    const user = userOf(kept);
+    return user === null ? null : { user, token: async () => kept };
+  }
+  return dev ? { user: sessionStorage.getItem(USER) ?? 'admin', token: devToken } : null;
+}
+
+/** @param {string} token */
+export function keep(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+export function forget() {
+  sessionStorage.removeItem(TOKEN);
+  sessionStorage.removeItem(USER);
+}

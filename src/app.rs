@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::auth::Authenticator;
@@ -27,22 +27,23 @@ use crate::presence::Patience;
 use crate::recovery;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
+use crate::server;
 use crate::sockets::{Members, StoredFacts, TokenAdmission};
 use crate::store::{Store, Writer, queries};
 use crate::ws::channels::ChannelsEdge;
-use crate::ws::{self, Sessions, SocketEdge};
+use crate::ws::{self, Connections, Sessions, SocketEdge};
 
 /// How often a draining service looks whether it is idle.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How long sockets get to say goodbye before the listener is stopped for good.
+/// How long sockets get to say goodbye before what is unwritten is written, and once more before they are cut off.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How often calls that clients reported and left open are looked for.
 const SETTLE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Connections a worker takes beyond the ceiling of sockets: requests are served, and one socket too many is
-/// refused, also when all sockets are taken. Without it they would wait unheard in the backlog.
+/// Connections a worker takes beyond the ceiling of sockets, which leave it: each of them is a request first, so
+/// there is room for as many to come at once as may stay, and for requests beside them.
 const REQUEST_ROOM: usize = 64;
 
 /// How many connections may wait to be taken.
@@ -62,6 +63,7 @@ struct Shutdown {
     router: Addr<CallRouter>,
     writer: Writer,
     store: Store,
+    sockets: Arc<Connections>,
     deadline: Duration,
 }
 
@@ -137,13 +139,15 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     );
     let members = Arc::new(Members::new(admission.clone(), settings.conversations_are_open()));
     let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
+    let open_sockets = Arc::clone(&sockets.connections);
     let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
     let gate = web::Data::new(Gate::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
     let caps = caps(settings);
-    let server = HttpServer::new(move || {
+    // A copy for each worker, and each of them serves requests and asks for upgrades.
+    let app = move || {
         App::new()
             .app_data(edge.clone())
             .app_data(sockets.clone())
@@ -160,17 +164,13 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .configure(ws::routes(caps))
             .configure(routes(&rest))
             .default_service(web::to(refusal::no_such_path))
-    })
-    .on_connect(ws::on_connect)
-    .disable_signals()
-    .shutdown_timeout(5)
-    .max_connections(settings.limits.max_connections.saturating_add(REQUEST_ROOM))
-    .listen(listener)
-    .map_err(|error| format!("cannot listen on {bind}: {error}"))?;
-    let address = server.addrs().first().copied().unwrap_or(bind);
-    let server = server.run();
-    let shutdown =
-        Shutdown { handle: server.handle(), router, writer, store, deadline: settings.server.drain_deadline };
+    };
+    let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
+    let server =
+        server::serve(listener, None, room, app).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let deadline = settings.server.drain_deadline;
+    let shutdown = Shutdown { handle: server.handle(), router, writer, store, sockets: open_sockets, deadline };
     Ok(Service { address, server, shutdown })
 }
 
@@ -218,13 +218,25 @@ impl Shutdown {
             () = asked_to_stop() => log::warn!("asked again: stopping without waiting for live calls"),
         }
         let mut turned = self.router.send(CloseAll).await.is_ok();
-        tokio::time::sleep(GOODBYE).await;
+        self.sockets_gone(GOODBYE).await;
         turned &= self.router.send(Flush).await.is_ok();
         if !(self.writer.flush().await && turned) {
             log::error!("not everything could be written; the next start settles what is missing");
         }
+        // Sockets have left the server, so it does not wait for them.
+        self.sockets_gone(GOODBYE).await;
         self.handle.stop(true).await;
         self.store.close().await;
+    }
+
+    /// Waits until no socket is open, but no longer than this.
+    async fn sockets_gone(&self, within: Duration) {
+        let gone = async {
+            while self.sockets.count() > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(within, gone).await;
     }
 }
 

@@ -41,9 +41,10 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether `text` is how JSON would print an integer that every client reads without loss.
-fn is_canonical_integer(text: &str) -> bool {
-    text.parse::<u64>().is_ok_and(|n| n <= MAX_SAFE_INTEGER && n.to_string() == text)
+/// The integer `text` is, where it is how JSON would print one that every client reads without loss.
+fn canonical_integer(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if canonical { text.parse().ok().filter(|n| *n <= MAX_SAFE_INTEGER) } else { None }
 }
 
 macro_rules! name_type {
@@ -72,11 +73,7 @@ macro_rules! name_type {
             /// The name as the number-speaking dialects write it: a JSON number where it is a
             /// canonical integer up to 2^53−1, else a string.
             pub fn to_json(&self) -> Value {
-                if is_canonical_integer(&self.0) {
-                    self.0.parse::<u64>().map_or(Value::Null, Value::from)
-                } else {
-                    Value::from(&*self.0)
-                }
+                canonical_integer(&self.0).map_or_else(|| Value::from(&*self.0), Value::from)
             }
         }
 
@@ -223,7 +220,10 @@ impl CallId {
 
     /// Reads an id from a message, where it may be a JSON number or a string.
     pub fn from_json(value: &Value) -> Result<Self, InvalidId> {
-        text_of(value).ok_or(InvalidId { what: "a call id" }).and_then(|text| Self::parse(&text))
+        match value {
+            Value::String(text) => Self::parse(text),
+            number => number.as_i64().and_then(Self::new).ok_or(InvalidId { what: "a call id" }),
+        }
     }
 
     /// The number.
@@ -249,6 +249,8 @@ mod tests {
         assert_eq!(UserId::parse("7").unwrap().to_json(), json!(7));
         assert_eq!(UserId::parse("007").unwrap().to_json(), json!("007"));
         assert_eq!(UserId::parse("9007199254740993").unwrap().to_json(), json!("9007199254740993"));
+        assert_eq!(UserId::parse("0").unwrap().to_json(), json!(0));
+        assert_eq!(UserId::parse("18446744073709551616").unwrap().to_json(), json!("18446744073709551616"));
         assert_eq!(UserId::parse("tutor_1").unwrap().to_json(), json!("tutor_1"));
     }
 

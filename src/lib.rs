@@ -19,6 +19,7 @@ pub mod limits;
 pub mod presence;
 pub mod recovery;
 pub mod router;
+pub mod server;
 pub mod signal;
 pub mod sockets;
 pub mod store;

@@ -5,11 +5,12 @@
 //! parsed. Getters *take* a field; what nobody took is what passes through.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{Extra, Payload, Refusal};
@@ -20,6 +21,9 @@ pub const MAX_DEPTH: usize = 32;
 /// How many fields a message may have. The search for a name is linear, so this bounds its cost.
 pub const MAX_FIELDS: usize = 64;
 
+/// How many fields most messages have.
+const USUAL_FIELDS: usize = 8;
+
 /// How many ids a list may name. Far above what a call may hold; the core says what is too many.
 const MAX_IDS: usize = 64;
 
@@ -27,7 +31,7 @@ const MAX_IDS: usize = 64;
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-/// A field name, borrowed where it holds no escapes.
+/// A text, borrowed where it holds no escapes.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -36,7 +40,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
         impl<'de> Visitor<'de> for Text {
             type Value = Name<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field name")
+                f.write_str("a text")
             }
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
                 Ok(Name(Cow::Borrowed(text)))
@@ -58,7 +62,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 f.write_str("a JSON object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields: Self::Value = Vec::new();
+                let mut fields: Self::Value = Vec::with_capacity(USUAL_FIELDS);
                 while let Some(Name(name)) = map.next_key()? {
                     let value: &'de RawValue = map.next_value()?;
                     if let Some(earlier) = fields.iter_mut().find(|(known, _)| *known == name) {
@@ -78,6 +82,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 /// Whether brackets nest no deeper than [`MAX_DEPTH`]. Scans bytes, so that it costs no stack.
 fn is_shallow(text: &str) -> bool {
+    // Where so few open, wherever they stand, it need not be looked at closely.
+    if text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count() <= MAX_DEPTH {
+        return true;
+    }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
         match byte {
@@ -137,9 +145,14 @@ impl<'a> Fields<'a> {
 
     /// Takes a text of at most `max_chars` characters.
     pub fn text(&mut self, name: &str, max_chars: usize) -> Result<Option<String>, Refusal> {
+        Ok(self.borrowed_text(name, max_chars)?.map(Cow::into_owned))
+    }
+
+    /// The same, borrowed where it holds no escapes.
+    pub fn borrowed_text(&mut self, name: &str, max_chars: usize) -> Result<Option<Cow<'a, str>>, Refusal> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        let text: String = serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a string"))?;
-        if text.chars().count() > max_chars {
+        let Name(text) = serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a string"))?;
+        if text.len() > max_chars && text.chars().count() > max_chars {
             return Err(Refusal::TooLarge(format!("{name} may have at most {max_chars} characters")));
         }
         Ok(Some(text))
@@ -217,18 +230,21 @@ pub fn payload_of(name: &str, raw: &RawValue, max_bytes: usize) -> Result<Payloa
     Ok(Payload::new(raw))
 }
 
+/// How large most messages are that carry no description.
+const USUAL_BYTES: usize = 512;
+
 /// Writes the text of one JSON object: names and texts escaped, payloads spliced in as they are.
 #[derive(Debug, Default)]
 pub struct ObjectWriter {
     text: String,
     /// What was written here, so that a passed-through field can never stand in for it.
-    names: Vec<&'static str>,
+    names: SmallVec<[&'static str; 12]>,
 }
 
 impl ObjectWriter {
     /// An object whose first field is its type.
     pub fn typed(kind: &str) -> Self {
-        Self::default().text("type", kind)
+        Self { text: String::with_capacity(USUAL_BYTES), names: SmallVec::new() }.text("type", kind)
     }
 
     /// Keeps a name from being passed through, for a field that is added later.
@@ -269,9 +285,15 @@ impl ObjectWriter {
     }
 
     /// Adds a value made here: a number, an id, `null`.
-    pub fn value(self, name: &'static str, value: impl Into<Value>) -> Self {
-        let json = value.into().to_string();
-        self.known(name, &json)
+    pub fn value(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.name(name);
+        self.names.push(name);
+        match value.into() {
+            Value::String(text) => push_string(&mut self.text, &text),
+            // A text can always be written to.
+            other => drop(write!(self.text, "{other}")),
+        }
+        self
     }
 
     /// Adds an object made here.
@@ -304,17 +326,21 @@ impl ObjectWriter {
 /// Appends a JSON string literal.
 fn push_string(to: &mut String, text: &str) {
     to.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => to.push_str("\\\""),
-            '\\' => to.push_str("\\\\"),
-            '\n' => to.push_str("\\n"),
-            '\r' => to.push_str("\\r"),
-            '\t' => to.push_str("\\t"),
-            c if u32::from(c) < 0x20 => to.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => to.push(c),
+    let mut rest = text;
+    // All that is escaped is ASCII, so what is before it ends where a character does.
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        to.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => to.push_str("\\\""),
+            b'\\' => to.push_str("\\\\"),
+            b'\n' => to.push_str("\\n"),
+            b'\r' => to.push_str("\\r"),
+            b'\t' => to.push_str("\\t"),
+            byte => to.push_str(&format!("\\u{byte:04x}")),
         }
+        rest = &rest[at + 1..];
     }
+    to.push_str(rest);
     to.push('"');
 }
 

@@ -198,7 +198,7 @@ fn read_message(text: &str, read: impl FnOnce(&str, Fields<'_>) -> Result<Inboun
         Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
     };
     let reference = take_reference(&mut fields);
-    let inbound = match fields.text("type", 4096) {
+    let inbound = match fields.borrowed_text("type", 4096) {
         Ok(Some(kind)) => read(&kind, fields),
         Ok(None) => Err(Refusal::Invalid("type is required".to_owned())),
         Err(refusal) => Err(refusal),

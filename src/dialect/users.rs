@@ -3,6 +3,8 @@
 //! Names come with a dot or an underscore and leave with an underscore. A client may leave `call_id` out;
 //! the server always says it, beside the fields such clients know.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::fields::{Fields, ObjectWriter};
@@ -39,8 +41,8 @@ impl Users {
     }
 
     fn read(&self, kind: &str, mut fields: Fields<'_>) -> Result<Inbound, Refusal> {
-        let name = kind.replace('.', "_");
-        let command = match name.as_str() {
+        let name = if kind.contains('.') { Cow::Owned(kind.replace('.', "_")) } else { Cow::Borrowed(kind) };
+        let command = match &*name {
             "ping" => return Ok(Inbound::Ping),
             "pong" | "heartbeat" => return Ok(Inbound::Alive),
             "token" => {

@@ -181,7 +181,7 @@ impl Tracker {
         let replaced = match known {
             Some(index) => std::mem::replace(&mut entry.devices[index], fresh).session,
             None => {
-                entry.devices.push(fresh);
+                entry.add_device(fresh);
                 None
             }
         };
@@ -220,7 +220,7 @@ impl Tracker {
         }
         let pulse = Pulse::at(now);
         let reach = Reach { device: http, capabilities: Capabilities::default(), profile: None };
-        entry.devices.push(Device { reach, session: None, pulse: Arc::clone(&pulse) });
+        entry.add_device(Device { reach, session: None, pulse: Arc::clone(&pulse) });
         self.touched(user, now);
         (pulse, true)
     }
@@ -391,6 +391,12 @@ impl Tracker {
 }
 
 impl User {
+    fn add_device(&mut self, device: Device) {
+        // Most users have one, and room for more would be most of what they cost here.
+        self.devices.reserve_exact(1);
+        self.devices.push(device);
+    }
+
     pub(super) fn drop_device(&mut self, index: usize) -> Device {
         let device = self.devices.remove(index);
         self.last_seen = self.last_seen.max(Some(device.pulse.last()));

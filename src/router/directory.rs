@@ -211,6 +211,8 @@ impl Directory {
                 Some(std::mem::replace(known, handle))
             }
             None => {
+                // Most users have one, and room for more would be most of what they cost here.
+                entry.devices.reserve_exact(1);
                 entry.devices.push(handle);
                 None
             }

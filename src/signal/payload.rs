@@ -2,55 +2,42 @@
 
 use std::sync::Arc;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// A JSON value kept exactly as its sender wrote it.
-#[derive(Debug, Clone)]
-pub struct Payload(Arc<RawValue>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload(Arc<str>);
 
 impl Payload {
     /// Keeps a raw value.
     pub fn new(raw: &RawValue) -> Self {
-        Self(raw.to_owned().into())
+        Self(raw.get().into())
     }
 
     /// A payload made here, from something that serializes.
     pub fn from_json(value: &serde_json::Value) -> Self {
-        match serde_json::value::to_raw_value(value) {
-            Ok(raw) => Self(raw.into()),
-            Err(_) => Self(RawValue::NULL.to_owned().into()),
-        }
+        Self(value.to_string().into())
     }
 
     /// The JSON text.
     pub fn get(&self) -> &str {
-        self.0.get()
-    }
-
-    /// The raw value, for splicing into a message.
-    pub fn raw(&self) -> &RawValue {
         &self.0
     }
 }
 
-impl PartialEq for Payload {
-    fn eq(&self, other: &Self) -> bool {
-        self.get() == other.get()
-    }
-}
-
-impl Eq for Payload {}
-
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        // Written seldom, with a record; read again here because only a raw value is written as it stands.
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self::new(&raw))
     }
 }
 

@@ -1,17 +1,34 @@
 //! The reading side of a socket: bytes in, whole messages out.
 //!
 //! The codec below checks a frame's size only once all of it is buffered, so a declared length is checked
-//! here first, at the header. What is held is never more than one message and one read.
+//! here first, at the header. What is held is never more than one message and one read, and between reads only what
+//! is not complete: a thread's sockets share the buffer they read through.
+
+use std::cell::Cell;
+use std::io;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use actix_http::ws::{CloseReason, Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use tokio::io::AsyncRead;
 use tokio_util::codec::Decoder;
+use tokio_util::io::poll_read_buf;
 
 use super::close::Close;
 
-/// A buffer larger than this is given back when it is empty.
-const KEEP_CAPACITY: usize = 8 * 1024;
+/// How much is read at once, into the thread's buffer.
+const READ: usize = 64 * 1024;
+
+/// How much is read at once of a message whose beginning is there.
+const READ_ON: usize = 4 * 1024;
+
+thread_local! {
+    /// What the thread's sockets read through. Taken while one of them reads.
+    static SHARED: Cell<BytesMut> = Cell::default();
+}
 
 /// The largest content of a control frame, by the protocol.
 const MAX_CONTROL: u64 = 125;
@@ -37,6 +54,8 @@ pub enum Message {
 pub struct FrameReader {
     codec: Codec,
     buffer: BytesMut,
+    /// The buffer is the thread's, until what was read is used up.
+    shared: bool,
     /// The fragments so far of a message that is not complete.
     partial: Option<BytesMut>,
     empty_fragments: usize,
@@ -66,15 +85,52 @@ impl FrameReader {
         Self {
             codec: Codec::new().max_size(max_message),
             buffer: BytesMut::new(),
+            shared: false,
             partial: None,
             empty_fragments: 0,
             max_message,
         }
     }
 
-    /// Adds what was read. Call [`FrameReader::next`] until it has no more before adding again.
+    /// Adds what was read elsewhere. Call [`FrameReader::next`] until it has no more before adding again.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Reads once; how much. Call [`FrameReader::next`] until it has no more, or [`FrameReader::skip`], before
+    /// reading again.
+    pub fn poll_read<R: AsyncRead + Unpin>(&mut self, input: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() {
+            (self.buffer, self.shared) = (SHARED.take(), true);
+            self.buffer.reserve(READ);
+        } else {
+            self.buffer.reserve(READ_ON);
+        }
+        let read = poll_read_buf(Pin::new(input), cx, &mut self.buffer);
+        if !matches!(read, Poll::Ready(Ok(1..))) {
+            self.give_back();
+        }
+        read
+    }
+
+    /// Drops what was read.
+    pub fn skip(&mut self) {
+        self.buffer.clear();
+        self.partial = None;
+        self.give_back();
+    }
+
+    /// Gives the buffer back and keeps what is not complete.
+    fn give_back(&mut self) {
+        if self.shared {
+            let mut shared = mem::take(&mut self.buffer);
+            self.buffer.extend_from_slice(&shared);
+            shared.clear();
+            SHARED.set(shared);
+            self.shared = false;
+        } else if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// How much is held.
@@ -92,9 +148,7 @@ impl FrameReader {
                 _ => Close::Protocol,
             })?;
             let Some(frame) = frame else {
-                if self.buffer.is_empty() && self.buffer.capacity() > KEEP_CAPACITY {
-                    self.buffer = BytesMut::new();
-                }
+                self.give_back();
                 return Ok(None);
             };
             if let Some(message) = self.take(frame)? {
@@ -159,6 +213,7 @@ fn text(bytes: Bytes) -> Result<Message, Close> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::future::poll_fn;
 
     /// A client's frame, masked with a key of zeros so that its content stays legible.
     fn frame(first: u8, content: &[u8]) -> Vec<u8> {
@@ -204,6 +259,28 @@ mod tests {
             seen.extend(reader.next().unwrap());
         }
         assert_eq!(seen, [Message::Text("a".repeat(300).into())]);
+    }
+
+    #[actix_web::test]
+    async fn sockets_of_a_thread_share_a_buffer_and_keep_only_what_is_incomplete() {
+        let read = async |reader: &mut FrameReader, mut bytes: &[u8]| {
+            poll_fn(|cx| reader.poll_read(&mut bytes, cx)).await.unwrap();
+            let mut seen = Vec::new();
+            while let Some(message) = reader.next().unwrap() {
+                seen.push(message);
+            }
+            seen
+        };
+        let (mut one, mut other) = (FrameReader::new(1000), FrameReader::new(1000));
+        let (whole, begun) = (frame(0x81, b"whole"), frame(0x81, &[b'b'; 300]));
+        assert_eq!(read(&mut one, &[&whole[..], &begun[..100]].concat()).await, [Message::Text("whole".into())]);
+        assert_eq!(one.held(), 100);
+        for _ in 0..3 {
+            assert_eq!(read(&mut other, &whole).await, [Message::Text("whole".into())]);
+            assert_eq!(other.buffer.capacity(), 0);
+        }
+        assert_eq!(read(&mut one, &begun[100..]).await, [Message::Text("b".repeat(300).into())]);
+        assert_eq!(one.buffer.capacity(), 0);
     }
 
     #[test]

@@ -29,13 +29,13 @@ impl WsSession {
         let (reply, calls) = oneshot::channel();
         self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });
         let calls = tokio::time::timeout(KNOWN_WITHIN, calls);
-        let unseen = tokio::time::timeout(KNOWN_WITHIN, self.facts.unseen_missed(who.user.clone()));
+        let unseen = tokio::time::timeout(KNOWN_WITHIN, self.edge.facts.unseen_missed(who.user.clone()));
         let known = async { tokio::join!(calls, unseen) };
         let welcomed = known.into_actor(self).map(move |(calls, unseen), session, ctx| {
             let calls = calls.ok().and_then(Result::ok);
             let unseen_missed = unseen.ok().flatten();
-            let ice_servers = session.facts.ice_servers(&session.outlet.who().user);
-            let heartbeat_ms = session.facts.heartbeat_ms();
+            let ice_servers = session.edge.facts.ice_servers(&session.outlet.who().user);
+            let heartbeat_ms = session.edge.facts.heartbeat_ms();
             session.outlet.begin(resume, |id, recovered, seq| {
                 let session = id.to_owned();
                 let welcome = Welcome { session, recovered, seq, heartbeat_ms, ice_servers, calls, unseen_missed };
@@ -73,7 +73,7 @@ impl WsSession {
     /// Watches users from now on, and tells how they stand.
     fn watch(&mut self, users: Vec<UserId>, reference: Option<Payload>, ctx: &mut Context<Self>) {
         let Some(session) = self.session(reference.as_ref()) else { return };
-        match self.sessions.watch(&session, &users) {
+        match self.edge.sessions.watch(&session, &users) {
             Ok(()) => self.tell_how_they_stand(session, users, reference, ctx),
             Err(refusal) => self.outlet.refuse(&refusal, reference.as_ref()),
         }
@@ -89,7 +89,7 @@ impl WsSession {
     /// Watches users no more.
     fn unwatch(&mut self, users: &[UserId], reference: Option<Payload>) {
         if let Some(session) = self.session(reference.as_ref()) {
-            self.sessions.unwatch(&session, users);
+            self.edge.sessions.unwatch(&session, users);
             self.outlet.acknowledge(reference.as_ref(), None);
         }
     }
@@ -101,14 +101,14 @@ impl WsSession {
             let why = Refusal::Forbidden("only admins and services follow everything".to_owned());
             return self.outlet.refuse(&why, reference.as_ref());
         }
-        self.sessions.follow(&session);
+        self.edge.sessions.follow(&session);
         self.outlet.acknowledge(reference.as_ref(), None);
     }
 
     /// Is told no more of that.
     fn unfollow(&mut self, reference: Option<Payload>) {
         if let Some(session) = self.session(reference.as_ref()) {
-            self.sessions.following.remove(&session);
+            self.edge.sessions.following.remove(&session);
             self.outlet.acknowledge(reference.as_ref(), None);
         }
     }
@@ -120,8 +120,8 @@ impl WsSession {
         reference: Option<Payload>,
         ctx: &mut Context<Self>,
     ) {
-        let unseen = self.sessions.unseen(&session.viewer, &users);
-        let facts = Arc::clone(&self.facts);
+        let unseen = self.edge.sessions.unseen(&session.viewer, &users);
+        let facts = Arc::clone(&self.edge.facts);
         let earlier = async move {
             if unseen.is_empty() {
                 return None;
@@ -130,7 +130,7 @@ impl WsSession {
         };
         let told = earlier.into_actor(self).map(move |earlier, this, _| {
             let earlier = earlier.unwrap_or_default();
-            this.outlet.say(this.sessions.snapshot(&session, &users, &earlier, reference.as_ref()));
+            this.outlet.say(this.edge.sessions.snapshot(&session, &users, &earlier, reference.as_ref()));
         });
         ctx.spawn(told);
     }

@@ -16,17 +16,17 @@ pub mod outlet;
 mod relay;
 pub mod session;
 pub mod sessions;
+pub mod upgrade;
 mod watch;
+pub mod wire;
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::rt::net::TcpStream;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, dev, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::clock::{Clock, Timestamp};
@@ -34,9 +34,10 @@ use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
 use crate::ids::{DeviceId, SessionId, UserId};
 use crate::signal::{Profile, Refusal};
 use close::Close;
-use outbox::{Body, Outbox};
 use outlet::{Identity, SocketOutlet};
 use session::{Parts, WsSession};
+use upgrade::Accepted;
+use wire::{Input, Wire};
 
 pub use connections::{Connections, Lease};
 pub use outlet::RouterPort;
@@ -201,14 +202,13 @@ struct Query {
 
 async fn open_user(
     req: HttpRequest,
-    payload: web::Payload,
     path: web::Path<String>,
     edge: web::Data<SocketEdge>,
     dialect: web::Data<dyn Dialect>,
 ) -> HttpResponse {
     match UserId::parse(&path) {
         Ok(user) if !RESERVED.contains(&path.as_str()) => {
-            open(req, payload, &edge, dialect.into_inner(), Door::User(&user)).await
+            open(req, edge, dialect.into_inner(), Door::User(&user)).await
         }
         _ => no_such_socket(),
     }
@@ -216,7 +216,6 @@ async fn open_user(
 
 async fn open_profile(
     req: HttpRequest,
-    payload: web::Payload,
     path: web::Path<(String, String)>,
     edge: web::Data<SocketEdge>,
     dialect: web::Data<dyn Dialect>,
@@ -226,7 +225,7 @@ async fn open_profile(
     let profile = Profile { kind, id };
     // A path segment may hold anything; the key is checked as a user id is.
     if known && UserId::parse(&profile.id).is_ok() && profile.key().is_ok() {
-        open(req, payload, &edge, dialect.into_inner(), Door::Profile(&profile)).await
+        open(req, edge, dialect.into_inner(), Door::Profile(&profile)).await
     } else {
         no_such_socket()
     }
@@ -234,8 +233,7 @@ async fn open_profile(
 
 async fn open(
     req: HttpRequest,
-    payload: web::Payload,
-    edge: &SocketEdge,
+    edge: web::Data<SocketEdge>,
     dialect: Arc<dyn Dialect>,
     door: Door<'_>,
 ) -> HttpResponse {
@@ -244,8 +242,13 @@ async fn open(
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
     let verdict = edge.admission.admit(&req, door).await;
-    upgrade(&req, payload, edge, verdict, |admitted, outbox, payload| {
-        begin(edge, dialect, door, (admitted, peer_of(&req)), device, outbox, payload);
+    let profile = match door {
+        Door::User(_) => None,
+        Door::Profile(profile) => Some(profile.clone()),
+    };
+    let address = peer_of(&req);
+    upgrade(&req, edge.into_inner(), verdict, move |edge, admitted, input, wire| {
+        begin(edge, dialect, profile, (admitted, address), device, input, wire);
     })
 }
 
@@ -265,10 +268,9 @@ fn chosen_device(req: &HttpRequest) -> Result<Option<DeviceId>, String> {
 /// farewell.
 fn upgrade(
     req: &HttpRequest,
-    payload: web::Payload,
-    edge: &SocketEdge,
+    edge: Arc<SocketEdge>,
     verdict: Result<Admitted, Denied>,
-    begin: impl FnOnce(Admitted, Arc<Outbox>, web::Payload),
+    begin: impl FnOnce(&Arc<SocketEdge>, Admitted, Input, Wire) + 'static,
 ) -> HttpResponse {
     let admitted = match verdict {
         Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
@@ -286,72 +288,48 @@ fn upgrade(
         full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
         return full;
     };
-    let outbox = Outbox::new(edge.limits.queue, edge.limits.queue_bytes);
-    let body = Body::new(outbox.clone(), lease);
-    match admitted {
-        Ok(admitted) => begin(admitted, outbox, payload),
-        Err(why) => {
-            actix_web::rt::spawn(handshake::farewell(why, outbox, payload, edge.limits.close_within));
+    let mut response = response.finish();
+    response.extensions_mut().insert(Accepted::new(move |raw| {
+        let (input, wire) = Wire::open(raw, lease, &edge.limits);
+        match admitted {
+            Ok(admitted) => begin(&edge, admitted, input, wire),
+            Err(why) => {
+                let farewell = handshake::farewell(why, Arc::clone(wire.outbox()), input, edge.limits.close_within);
+                wire.serve(Box::pin(farewell));
+            }
         }
-    }
-    response.streaming(body)
+    }));
+    response
 }
 
 /// Starts the session of an admitted socket.
 fn begin(
-    edge: &SocketEdge,
+    edge: &Arc<SocketEdge>,
     dialect: Arc<dyn Dialect>,
-    door: Door<'_>,
+    profile: Option<Profile>,
     (admitted, address): (Admitted, Option<IpAddr>),
     device: DeviceId,
-    outbox: Arc<Outbox>,
-    payload: web::Payload,
+    input: Input,
+    wire: Wire,
 ) {
     let Admitted { user, name, expires_at, conversations, sees_all } = admitted;
     edge.sessions.learn(&user, conversations.as_deref());
-    let profile = match door {
-        Door::User(_) => None,
-        Door::Profile(profile) => Some(profile.clone()),
-    };
     let session = SessionId::next();
     let who = Identity { user: user.clone(), name, profile: profile.clone(), device, session, address, sees_all };
     let admission = edge.admission.clone();
-    WsSession::open(Parts {
+    let outbox = Arc::clone(wire.outbox());
+    let parts = Parts {
         outlet: SocketOutlet::new(who, dialect, outbox, edge.router.clone(), edge.clock, edge.sessions.clone()),
-        facts: edge.facts.clone(),
-        sessions: edge.sessions.clone(),
         router: edge.router.clone(),
-        clock: edge.clock,
-        limits: edge.limits,
+        edge: Arc::clone(edge),
         budget: (edge.budget)(&user),
         expires_at,
         verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), sees_all, token)),
-        payload,
-    });
+        input,
+    };
+    WsSession::open(parts, wire);
 }
 
 fn refuse(status: StatusCode, code: &str, error: &str) -> HttpResponse {
     HttpResponse::build(status).json(serde_json::json!({"success": false, "error": error, "code": code}))
-}
-
-/// For `HttpServer::on_connect`: lets the kernel give up on a client that does not read, and keeps what it
-/// buffers for one small.
-pub fn on_connect(connection: &dyn Any, _: &mut dev::Extensions) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
-    let socket = socket2::SockRef::from(stream);
-    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
-    let set = [socket.set_send_buffer_size(64 * 1024), socket.set_tcp_keepalive(&keepalive), user_timeout(&socket)];
-    if let Some(why) = set.into_iter().find_map(Result::err) {
-        log::warn!("a connection keeps the system's limits: {why}");
-    }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn user_timeout(socket: &socket2::SockRef<'_>) -> std::io::Result<()> {
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(15)))
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn user_timeout(_: &socket2::SockRef<'_>) -> std::io::Result<()> {
-    Ok(())
 }

@@ -1,23 +1,26 @@
-//! The writing side of a socket: a bounded queue that is the body of the upgrade's response.
+//! The writing side of a socket: a frame is written at once where the socket takes it, and else waits in a bounded
+//! queue.
 //!
-//! Whoever has something to tell puts it here without waiting and without a mailbox. A client that does not
-//! read fills the queue; then the queue is emptied, takes no more, and only a close frame is left in it.
+//! Whoever has something to tell puts it here without waiting and without a mailbox, from whatever thread. A client
+//! that does not read fills the queue; then the queue is emptied, takes no more, and only a close frame is left in it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use actix_http::ws::{CloseReason, Codec, Message};
-use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
-use tokio_util::codec::Encoder;
+use actix_http::ws::{CloseReason, OpCode, Parser};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
 
 /// The queue took no more: it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// What waits to be written to one socket.
+/// What is written to one socket, and what waits for it.
 #[derive(Debug)]
 pub struct Outbox {
     max_frames: usize,
@@ -27,11 +30,17 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The socket, while it can be written to.
+    output: Option<OwnedWriteHalf>,
     frames: VecDeque<Bytes>,
     bytes: usize,
+    /// The first of the frames is the rest of one that is written in part.
+    begun: bool,
     /// Set once: the last frame. It has a place of its own, so a full queue has room for it.
     close: Option<Bytes>,
     closed: bool,
+    /// The socket failed: nothing can be written any more.
+    broken: bool,
     /// How many of the frames, and how many bytes, were queued beyond the limits.
     extra: (usize, usize),
     /// The connection may end when everything is written.
@@ -39,10 +48,42 @@ struct State {
     waker: Option<Waker>,
 }
 
+/// How many frames one write takes from the queue.
+const AT_ONCE: usize = 16;
+
+/// A scratch buffer larger than this is given back.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+thread_local! {
+    /// Where frames are put together: most are written at once and need no memory of their own.
+    static SCRATCH: RefCell<BytesMut> = RefCell::default();
+}
+
+/// Puts a frame together and hands it on.
+fn with_frame<R>(encode: impl FnOnce(&mut BytesMut), then: impl FnOnce(&[u8]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        encode(scratch);
+        let result = then(scratch);
+        if scratch.capacity() > KEEP_CAPACITY {
+            *scratch = BytesMut::new();
+        }
+        result
+    })
+}
+
 impl Outbox {
-    /// A queue of at most so many frames and bytes.
+    /// A queue of at most so many frames and bytes. Nothing is written before [`Outbox::open`].
     pub fn new(max_frames: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self { max_frames, max_bytes, state: Mutex::default() })
+    }
+
+    /// Writes to this socket from now on, and first of all what the upgrade is answered with.
+    pub fn open(&self, output: OwnedWriteHalf, head: &[u8]) {
+        let mut state = self.state();
+        state.output = Some(output);
+        state.write(head);
+        wake(state);
     }
 
     /// A panic elsewhere cannot leave the queue half changed, so a poisoned lock is as good as any.
@@ -50,36 +91,45 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a frame. After [`Outbox::close`] it is dropped in silence.
-    pub fn push(&self, message: Message) -> Result<(), Full> {
-        let Some(frame) = encode(message) else { return Ok(()) };
-        let mut state = self.state();
-        if state.closed {
-            return Ok(());
-        }
-        let (frames, bytes) = (self.max_frames + state.extra.0, self.max_bytes + state.extra.1);
-        if state.frames.len() >= frames || state.bytes + frame.len() > bytes {
-            return Err(Full);
-        }
-        state.bytes += frame.len();
-        state.frames.push_back(frame);
-        wake(state);
-        Ok(())
+    /// Writes or queues a frame. After [`Outbox::close`] it is dropped in silence.
+    pub fn push(&self, kind: OpCode, content: &[u8]) -> Result<(), Full> {
+        with_frame(
+            |to| Parser::write_message(to, content, kind, true, false),
+            |frame| {
+                let mut state = self.state();
+                if state.closed {
+                    return Ok(());
+                }
+                let (frames, bytes) = (self.max_frames + state.extra.0, self.max_bytes + state.extra.1);
+                if state.frames.len() >= frames || state.bytes + frame.len() > bytes {
+                    return Err(Full);
+                }
+                if state.write(frame) > 0 {
+                    wake(state);
+                }
+                Ok(())
+            },
+        )
     }
 
-    /// Queues a frame beyond the limits, for what is bounded elsewhere and comes all at once. Until it is
+    /// Writes or queues a text beyond the limits, for what is bounded elsewhere and comes all at once. Until it is
     /// written the limits are wider by as much.
-    pub fn push_extra(&self, message: Message) {
-        let Some(frame) = encode(message) else { return };
-        let mut state = self.state();
-        if state.closed {
-            return;
-        }
-        state.extra.0 += 1;
-        state.extra.1 += frame.len();
-        state.bytes += frame.len();
-        state.frames.push_back(frame);
-        wake(state);
+    pub fn push_extra(&self, text: &str) {
+        with_frame(
+            |to| Parser::write_message(to, text, OpCode::Text, true, false),
+            |frame| {
+                let mut state = self.state();
+                if state.closed {
+                    return;
+                }
+                let queued = state.write(frame);
+                if queued > 0 {
+                    state.extra.0 += 1;
+                    state.extra.1 += queued;
+                    wake(state);
+                }
+            },
+        );
     }
 
     /// Whether more than a quarter of the queue is taken.
@@ -91,16 +141,20 @@ impl Outbox {
     /// Makes this the last frame; what waits before it is written first, or dropped where `discard` says
     /// that the client does not read anyway. `false` when there was a last frame already.
     pub fn close(&self, reason: Option<CloseReason>, discard: bool) -> bool {
-        let frame = encode(Message::Close(reason));
+        let mut frame = BytesMut::new();
+        Parser::write_close(&mut frame, reason, false);
         let mut state = self.state();
         if state.closed {
             return false;
         }
         state.closed = true;
-        state.close = frame;
         if discard {
-            state.frames = VecDeque::new();
-            state.bytes = 0;
+            state.discard();
+        }
+        let written = state.try_write(&frame);
+        frame.advance(written);
+        if !frame.is_empty() && !state.broken {
+            state.close = Some(frame.freeze());
         }
         wake(state);
         true
@@ -114,6 +168,14 @@ impl Outbox {
         wake(state);
     }
 
+    /// The connection ends: its socket, for what has to be done with it, and nothing is written here any more.
+    pub fn release(&self) -> Option<OwnedWriteHalf> {
+        let mut state = self.state();
+        state.closed = true;
+        state.fail();
+        state.output.take()
+    }
+
     /// Whether there is a last frame already.
     pub fn is_closed(&self) -> bool {
         self.state().closed
@@ -123,6 +185,107 @@ impl Outbox {
     pub fn waiting(&self) -> (usize, usize) {
         let state = self.state();
         (state.frames.len(), state.bytes)
+    }
+
+    /// Writes what waits. Ready when all of it is written and no more comes, or when the socket failed; else whoever
+    /// asked last is woken when there is something to do.
+    pub fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        loop {
+            if state.broken {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if state.frames.is_empty() && state.close.is_none() && state.finished {
+                return Poll::Ready(Ok(()));
+            }
+            if state.output.is_none() || (state.frames.is_empty() && state.close.is_none()) {
+                if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    state.waker = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            match ready!(state.poll_queued(cx)) {
+                Ok(written) if written > 0 => state.advance(written),
+                _ => state.fail(),
+            }
+        }
+    }
+}
+
+impl State {
+    /// Writes as much as the socket takes while nothing waits.
+    fn try_write(&mut self, frame: &[u8]) -> usize {
+        let Some(output) = self.output.as_ref().filter(|_| self.frames.is_empty()) else { return 0 };
+        match output.try_write(frame) {
+            Ok(written) => written,
+            Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => {
+                self.fail();
+                0
+            }
+        }
+    }
+
+    /// Writes a frame, or queues what of it is not written: so many bytes.
+    fn write(&mut self, frame: &[u8]) -> usize {
+        let written = self.try_write(frame);
+        let rest = &frame[written..];
+        if rest.is_empty() || self.broken {
+            return rest.len();
+        }
+        self.begun |= written > 0;
+        self.bytes += rest.len();
+        self.frames.push_back(Bytes::copy_from_slice(rest));
+        rest.len()
+    }
+
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Self { output: Some(output), frames, close, .. } = self else { return Poll::Pending };
+        let mut slices = [IoSlice::new(&[]); AT_ONCE];
+        let queued = frames.iter().chain(close.as_ref());
+        let count = slices.iter_mut().zip(queued).map(|(slice, frame)| *slice = IoSlice::new(frame)).count();
+        Pin::new(output).poll_write_vectored(cx, &slices[..count])
+    }
+
+    /// So many bytes of the queue are written.
+    fn advance(&mut self, mut written: usize) {
+        while written > 0 {
+            let Some(first) = self.frames.front_mut() else {
+                if let Some(close) = self.close.as_mut() {
+                    close.advance(written.min(close.len()));
+                }
+                self.close.take_if(|close| close.is_empty());
+                break;
+            };
+            let length = first.len();
+            if written < length {
+                first.advance(written);
+                self.bytes -= written;
+                self.begun = true;
+                return;
+            }
+            written -= length;
+            self.bytes -= length;
+            self.frames.pop_front();
+            self.begun = false;
+            self.extra = (self.extra.0.saturating_sub(1), self.extra.1.saturating_sub(length));
+        }
+        if self.frames.is_empty() {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Drops what waits, except the rest of a frame the client has the beginning of.
+    fn discard(&mut self) {
+        self.frames.truncate(usize::from(self.begun));
+        self.bytes = self.frames.front().map_or(0, Bytes::len);
+    }
+
+    /// Nothing can be written any more.
+    fn fail(&mut self) {
+        (self.closed, self.broken, self.begun) = (true, true, false);
+        self.close = None;
+        self.discard();
     }
 }
 
@@ -135,80 +298,113 @@ fn wake(mut state: MutexGuard<'_, State>) {
     }
 }
 
-fn encode(message: Message) -> Option<Bytes> {
-    let mut frame = BytesMut::new();
-    Codec::new().encode(message, &mut frame).ok()?;
-    Some(frame.freeze())
-}
-
-/// The response's body. Dropped when the connection is gone, and with it whatever `T` holds for as long.
-pub struct Body<T> {
-    outbox: Arc<Outbox>,
-    _while_open: T,
-}
-
-impl<T> Body<T> {
-    /// The body that writes this queue.
-    pub fn new(outbox: Arc<Outbox>, while_open: T) -> Self {
-        Self { outbox, _while_open: while_open }
-    }
-}
-
-impl<T: Unpin> Stream for Body<T> {
-    type Item = Result<Bytes, actix_web::Error>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.outbox.state();
-        if let Some(frame) = state.frames.pop_front() {
-            state.bytes -= frame.len();
-            state.extra = (state.extra.0.saturating_sub(1), state.extra.1.saturating_sub(frame.len()));
-            // A queue that was long gives its memory back; a short one keeps it.
-            if state.frames.is_empty() && state.frames.capacity() > 16 {
-                state.frames = VecDeque::new();
-            }
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        if let Some(frame) = state.close.take() {
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        if state.finished {
-            return Poll::Ready(None);
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ws::close::Close;
-    use futures_util::StreamExt;
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
 
-    fn text(text: &'static str) -> Message {
-        Message::Text(text.into())
+    /// A socket with a small buffer, and its client.
+    async fn pair() -> (OwnedWriteHalf, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        socket2::SockRef::from(&server).set_send_buffer_size(16 * 1024).unwrap();
+        server.writable().await.unwrap();
+        let (_, output) = server.into_split();
+        (output, client)
+    }
+
+    async fn written(outbox: &Outbox, mut client: TcpStream) -> Vec<u8> {
+        let mut seen = Vec::new();
+        let writing = async {
+            poll_fn(|cx| outbox.poll_write(cx)).await.unwrap();
+            drop(outbox.release());
+        };
+        tokio::join!(writing, client.read_to_end(&mut seen)).1.unwrap();
+        seen
+    }
+
+    fn push(outbox: &Outbox, text: &str) -> Result<(), Full> {
+        outbox.push(OpCode::Text, text.as_bytes())
     }
 
     #[actix_web::test]
     async fn a_full_queue_refuses_and_still_has_room_for_the_close() {
         let outbox = Outbox::new(2, 1000);
-        assert_eq!(outbox.push(text("a")), Ok(()));
-        assert_eq!(outbox.push(text("b")), Ok(()));
-        assert_eq!(outbox.push(text("c")), Err(Full));
+        assert_eq!(push(&outbox, "a"), Ok(()));
+        assert_eq!(push(&outbox, "b"), Ok(()));
+        assert_eq!(push(&outbox, "c"), Err(Full));
         assert!(outbox.close(Some(Close::Slow.frame()), true));
         assert!(!outbox.close(Some(Close::Replaced.frame()), false));
         assert_eq!(outbox.waiting(), (0, 0));
-        assert_eq!(outbox.push(text("late")), Ok(()));
+        assert_eq!(push(&outbox, "late"), Ok(()));
         outbox.finish();
-        let written: Vec<_> = Body::new(outbox, ()).map(Result::unwrap).collect().await;
-        assert_eq!(written.len(), 1);
-        assert_eq!(written[0][2..4], 4408u16.to_be_bytes());
+        let (output, client) = pair().await;
+        outbox.open(output, b"");
+        let seen = written(&outbox, client).await;
+        assert_eq!(seen[2..4], 4408u16.to_be_bytes());
+        assert_eq!(seen.len(), 2 + usize::from(seen[1]));
     }
 
     #[test]
     fn bytes_are_bounded_too() {
         let outbox = Outbox::new(100, 10);
-        assert_eq!(outbox.push(text("12345678")), Ok(()));
-        assert_eq!(outbox.push(text("1")), Err(Full));
+        assert_eq!(push(&outbox, "12345678"), Ok(()));
+        assert_eq!(push(&outbox, "1"), Err(Full));
+    }
+
+    #[actix_web::test]
+    async fn what_the_socket_takes_does_not_wait() {
+        let outbox = Outbox::new(2, 1000);
+        let (output, client) = pair().await;
+        outbox.open(output, b"head ");
+        for _ in 0..5 {
+            assert_eq!(push(&outbox, "a"), Ok(()));
+            assert_eq!(outbox.waiting(), (0, 0));
+        }
+        outbox.finish();
+        assert_eq!(written(&outbox, client).await, b"head \x81\x01a\x81\x01a\x81\x01a\x81\x01a\x81\x01a");
+    }
+
+    #[actix_web::test]
+    async fn what_waits_is_written_in_order_and_whole_also_where_the_rest_is_dropped() {
+        for discard in [false, true] {
+            let outbox = Outbox::new(10_000, 1 << 30);
+            let (output, client) = pair().await;
+            outbox.open(output, b"");
+            let text = |n: usize| format!("{n:05}{}", "x".repeat(995));
+            let mut count = 0;
+            while outbox.waiting().0 < 40 {
+                push(&outbox, &text(count)).unwrap();
+                count += 1;
+            }
+            assert!(outbox.close(Some(Close::Draining.frame()), discard));
+            outbox.finish();
+            let seen = written(&outbox, client).await;
+            let (frames, close) = seen.split_at(seen.len() / 1004 * 1004);
+            for (n, frame) in frames.chunks(1004).enumerate() {
+                assert!(frame[4..] == *text(n).as_bytes(), "frame {n} of {count}");
+            }
+            assert_eq!(close[2..4], 1012u16.to_be_bytes());
+            assert_eq!(frames.len() / 1004 == count, !discard);
+            assert_eq!(outbox.waiting(), (0, 0));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_socket_that_failed_takes_nothing_more_and_is_noticed() {
+        let outbox = Outbox::new(10, 1000);
+        let (output, client) = pair().await;
+        outbox.open(output, b"");
+        drop(client);
+        while !outbox.is_closed() {
+            push(&outbox, "a").unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(poll_fn(|cx| outbox.poll_write(cx)).await.is_err());
+        assert_eq!(outbox.waiting(), (0, 0));
     }
 }

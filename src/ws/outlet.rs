@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use actix::Recipient;
-use actix_http::ws::{CloseReason, Message};
+use actix_http::ws::{CloseReason, OpCode};
 use arc_swap::ArcSwapOption;
 use bytestring::ByteString;
 
@@ -234,7 +234,7 @@ impl SocketOutlet {
         let held = std::mem::take(held);
         let told = *told || !held.is_empty();
         for text in held.iter().filter_map(|held| self.write(held.said(), false)) {
-            self.outbox.push_extra(Message::Text(text.into()));
+            self.outbox.push_extra(&text);
         }
         *mode = Mode::Plain { told };
     }
@@ -246,9 +246,9 @@ impl SocketOutlet {
         if self.outbox.is_closed() {
             return;
         }
-        let push = |text: ByteString| self.outbox.push_extra(Message::Text(text));
+        let push = |text: &str| self.outbox.push_extra(text);
         let (told, held) = match &mut *mode {
-            Mode::Extended(session) => return push(welcome(&session.id, false, session.seq()).into()),
+            Mode::Extended(session) => return push(&welcome(&session.id, false, session.seq())),
             Mode::Plain { told } => (*told, Vec::new()),
             Mode::Holding { told, held, .. } => (*told, std::mem::take(held)),
         };
@@ -258,15 +258,21 @@ impl SocketOutlet {
         });
         let recovered = resumed.is_some();
         let (session, seq, missed) = resumed.unwrap_or_else(|| (self.sessions.create(self), 0, Vec::new()));
-        push(welcome(&session.id, recovered, seq).into());
-        missed.into_iter().for_each(push);
+        push(&welcome(&session.id, recovered, seq));
+        missed.iter().for_each(|text| push(text));
         for held in held {
             if recovered && held.said().notice().is_some_and(|notice| session.has_told(notice)) {
                 continue;
             }
-            self.append(&session, held.said()).into_iter().for_each(push);
+            if let Some(text) = self.append(&session, held.said()) {
+                push(&text);
+            }
         }
         *mode = Mode::Extended(session);
+    }
+
+    fn push(&self, text: &str) -> Result<(), Full> {
+        self.outbox.push(OpCode::Text, text.as_bytes())
     }
 
     fn write(&self, said: Said<'_>, extended: bool) -> Option<String> {
@@ -291,7 +297,7 @@ impl SocketOutlet {
             Mode::Plain { told } => {
                 let Some(text) = self.write(said, false) else { return true };
                 *told = true;
-                (self.outbox.push(Message::Text(text.into())).is_err(), false)
+                (self.push(&text).is_err(), false)
             }
             Mode::Holding { held, .. } => {
                 held.push(said.held());
@@ -305,7 +311,7 @@ impl SocketOutlet {
                 // A socket that is closing still keeps it for the one that follows.
                 let text = session.append(self.who.session, said.notice(), text, self.clock.moment());
                 let Some(text) = text else { return false };
-                (self.outbox.push(Message::Text(text)).is_err(), true)
+                (self.push(&text).is_err(), true)
             }
         };
         drop(mode);
@@ -320,12 +326,12 @@ impl SocketOutlet {
         self.close(Some(Close::Slow.frame()), self.clock.moment(), false, true);
     }
 
-    /// Queues a message. `false` when the socket takes none any more; overflow closes it.
-    pub fn send(&self, message: Message) -> bool {
+    /// Sends a control frame. `false` when the socket takes none any more; overflow closes it.
+    pub fn control(&self, kind: OpCode, content: &[u8]) -> bool {
         if self.outbox.is_closed() {
             return false;
         }
-        match self.outbox.push(message) {
+        match self.outbox.push(kind, content) {
             Ok(()) => true,
             Err(Full) => {
                 self.too_slow();

@@ -1,26 +1,25 @@
 //! One socket: the actor that reads its frames, keeps its deadlines and asks the router.
 //!
-//! The actor lives on a plain context. As the body of the response it would stand still whenever its
-//! client stops reading; so what goes out has a queue of its own ([`super::outbox`]) and this actor's timers
-//! always run. It decides nothing about calls.
+//! The actor lives on a plain context, so its timers run whatever its client does; what goes out is written by
+//! whoever has something to tell, through a queue of its own ([`super::outbox`]). It decides nothing about calls.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use actix::fut::ActorFuture;
 use actix::prelude::*;
-use actix_http::ws::{CloseCode, CloseReason, Message as Outgoing};
-use actix_web::error::PayloadError;
-use actix_web::web;
-use bytes::Bytes;
+use actix_http::ws::{CloseCode, CloseReason, OpCode};
 
+use super::SocketEdge;
 use super::close::Close;
-use super::frames::{FrameReader, Message};
+use super::frames::Message;
 use super::outlet::{Look, RouterPort, SocketOutlet};
-use super::sessions::Sessions;
-use super::{Facts, Limits};
-use crate::clock::{Clock, Moment, Timestamp};
+use super::wire::{Input, Wire};
+use crate::clock::{Moment, Timestamp};
 use crate::dialect::{Inbound, Inquiry};
 use crate::router::messages::{Connect, Origin, Pulse};
 use crate::signal::{Payload, Refusal};
@@ -44,43 +43,30 @@ pub type Verifier = Box<dyn Fn(String) -> super::Freshness>;
 pub struct Parts {
     /// The router's end of this socket.
     pub outlet: Arc<SocketOutlet>,
-    /// The router.
+    /// The router, or who stands in its place.
     pub router: Arc<RouterPort>,
-    /// The clock.
-    pub clock: Clock,
-    /// The limits.
-    pub limits: Limits,
+    /// What all sockets have in common.
+    pub edge: Arc<SocketEdge>,
     /// How many messages it may send.
     pub budget: SocketBudget,
     /// When its token expires.
     pub expires_at: Option<Timestamp>,
     /// Checks a fresh one.
     pub verifier: Verifier,
-    /// What a welcome says.
-    pub facts: Arc<dyn Facts>,
-    /// Who may resume, and who watches whom.
-    pub sessions: Arc<Sessions>,
     /// What the client sends.
-    pub payload: web::Payload,
+    pub input: Input,
 }
 
 /// One socket's actor.
 pub struct WsSession {
     pub(super) outlet: Arc<SocketOutlet>,
     pub(super) router: Arc<RouterPort>,
-    clock: Clock,
-    limits: Limits,
+    pub(super) edge: Arc<SocketEdge>,
     budget: SocketBudget,
     verifier: Verifier,
-    pub(super) facts: Arc<dyn Facts>,
-    pub(super) sessions: Arc<Sessions>,
     /// What was asked about others before the welcome.
     pub(super) postponed: Vec<(Inquiry, Option<Payload>)>,
-    /// Read only once the router has accepted the socket, so that nothing overtakes that.
-    payload: Option<web::Payload>,
-    reader: FrameReader,
-    /// Nothing more can be made of what arrives.
-    deaf: bool,
+    input: Input,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
     /// How many messages are on the long way, through the router.
@@ -97,33 +83,27 @@ pub struct WsSession {
 
 impl WsSession {
     /// Starts the session of a socket on the current arbiter.
-    pub fn open(parts: Parts) -> Addr<Self> {
-        let now = parts.clock.moment();
-        let reader = FrameReader::new(parts.limits.max_message);
-        Self {
+    pub fn open(parts: Parts, wire: Wire) {
+        let now = parts.edge.clock.moment();
+        let session = Self {
             outlet: parts.outlet,
             router: parts.router,
-            clock: parts.clock,
             budget: parts.budget,
             verifier: parts.verifier,
-            facts: parts.facts,
-            sessions: parts.sessions,
             postponed: Vec::new(),
-            payload: Some(parts.payload),
-            reader,
-            deaf: false,
+            input: parts.input,
             pulse: Pulse::at(now),
             malformed: VecDeque::new(),
             in_flight: Arc::default(),
             expires_at: parts.expires_at,
-            ping_at: now + parts.limits.ping_every,
+            ping_at: now + parts.edge.limits.ping_every,
             pong_by: None,
             last_call: false,
             close_by: None,
             alarm: None,
-            limits: parts.limits,
-        }
-        .start()
+            edge: parts.edge,
+        };
+        wire.serve(Context::new().into_future(session));
     }
 
     fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
@@ -138,10 +118,10 @@ impl WsSession {
 
     /// Looks at every deadline, acts on those that are due, and sets the alarm for the next.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
+        let now = self.edge.clock.now();
         let stalled = self.alarm.is_some_and(|(_, due)| now.tick - due > STALL);
         if self.outlet.outbox().is_closed() && self.close_by.is_none() {
-            self.close_by = Some(now.tick + self.limits.close_within);
+            self.close_by = Some(now.tick + self.edge.limits.close_within);
         }
         if let Some(close_by) = self.close_by {
             if close_by <= now.tick {
@@ -156,7 +136,7 @@ impl WsSession {
         }
         if stalled {
             // The pongs may be waiting unread: everybody gets the full time again.
-            self.pong_by = self.pong_by.map(|_| now.tick + self.limits.pong_within);
+            self.pong_by = self.pong_by.map(|_| now.tick + self.edge.limits.pong_within);
             self.last_call = false;
         }
         if self.pong_by.is_some_and(|by| by <= now.tick) {
@@ -164,14 +144,14 @@ impl WsSession {
                 return self.shut(Close::Silent, self.pulse.last(), ctx);
             }
             self.last_call = true;
-            self.pong_by = Some(now.tick + LAST_CALL.min(self.limits.pong_within));
+            self.pong_by = Some(now.tick + LAST_CALL.min(self.edge.limits.pong_within));
         }
         if self.ping_at <= now.tick {
-            self.ping_at = now.tick + self.limits.ping_every;
+            self.ping_at = now.tick + self.edge.limits.ping_every;
             if self.pong_by.is_none() {
-                self.pong_by = Some(now.tick + self.limits.pong_within);
+                self.pong_by = Some(now.tick + self.edge.limits.pong_within);
             }
-            if !self.outlet.send(Outgoing::Ping(Bytes::new())) {
+            if !self.outlet.control(OpCode::Ping, &[]) {
                 return self.look(ctx);
             }
         }
@@ -197,7 +177,7 @@ impl WsSession {
             }
             return;
         }
-        self.pulse.beat(self.clock.moment());
+        self.pulse.beat(self.edge.clock.moment());
         let asked = self.pong_by.take().is_some();
         self.last_call = false;
         match message {
@@ -209,7 +189,7 @@ impl WsSession {
             }
             Message::Ping(content) => {
                 if self.within_budget(ctx) {
-                    self.outlet.send(Outgoing::Pong(content));
+                    self.outlet.control(OpCode::Pong, &content);
                 }
             }
             Message::Text(text) => {
@@ -221,7 +201,7 @@ impl WsSession {
                 // A page that calls close() without a code sends none: as deliberate as 1000.
                 let clean = reason.as_ref().is_none_or(|r| matches!(r.code, CloseCode::Normal | CloseCode::Away));
                 let reply = reason.map(|reason| CloseReason { code: reason.code, description: None });
-                self.outlet.close(reply, self.clock.moment(), clean, false);
+                self.outlet.close(reply, self.edge.clock.moment(), clean, false);
                 ctx.stop();
             }
         }
@@ -231,7 +211,7 @@ impl WsSession {
         match (self.budget)() {
             Ok(()) => true,
             Err(after) => {
-                self.shut_with(Close::Flooding.frame_after(after), self.clock.moment(), false, ctx);
+                self.shut_with(Close::Flooding.frame_after(after), self.edge.clock.moment(), false, ctx);
                 false
             }
         }
@@ -268,7 +248,7 @@ impl WsSession {
                 // A type this dialect does not know may be another feature of the embedding application.
                 let malformed = !matches!(refusal, Refusal::UnknownType(_));
                 if malformed && self.too_many_malformed() {
-                    return self.shut(Close::Malformed, self.clock.moment(), ctx);
+                    return self.shut(Close::Malformed, self.edge.clock.moment(), ctx);
                 }
                 self.outlet.refuse(&refusal, reference.as_ref());
             }
@@ -276,12 +256,12 @@ impl WsSession {
     }
 
     fn too_many_malformed(&mut self) -> bool {
-        let now = self.clock.moment();
+        let now = self.edge.clock.moment();
         self.malformed.push_back(now);
-        while self.malformed.front().is_some_and(|first| now - *first > self.limits.malformed_window) {
+        while self.malformed.front().is_some_and(|first| now - *first > self.edge.limits.malformed_window) {
             self.malformed.pop_front();
         }
-        self.malformed.len() >= self.limits.malformed
+        self.malformed.len() >= self.edge.limits.malformed
     }
 
     /// What the router's "no" to the socket itself means on the wire.
@@ -317,17 +297,17 @@ impl Actor for WsSession {
             match answer {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
-                    session.shut_with(Self::refused(&refusal), session.clock.moment(), false, ctx);
+                    session.shut_with(Self::refused(&refusal), session.edge.clock.moment(), false, ctx);
                 }
                 Err(why) => {
                     log::error!("the router does not answer: {why}");
-                    session.shut(Close::Fault, session.clock.moment(), ctx);
+                    session.shut(Close::Fault, session.edge.clock.moment(), ctx);
                 }
             }
-            if let Some(payload) = session.payload.take() {
-                ctx.add_stream(payload);
-            }
+            // Only now, so that nothing the client says overtakes that.
+            ctx.spawn(Reading);
         });
+        ctx.spawn(Writing);
         ctx.spawn(asked);
         if self.outlet.is_waiting() {
             ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
@@ -336,7 +316,7 @@ impl Actor for WsSession {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.gone(self.edge.clock.moment(), false);
         self.outlet.outbox().finish();
     }
 }
@@ -344,29 +324,50 @@ impl Actor for WsSession {
 impl Drop for WsSession {
     /// Also reached when a handler panicked: the router is told in any case.
     fn drop(&mut self) {
-        self.outlet.gone(self.clock.moment(), false);
+        self.outlet.gone(self.edge.clock.moment(), false);
         self.outlet.outbox().finish();
     }
 }
 
-impl StreamHandler<Result<Bytes, PayloadError>> for WsSession {
-    fn handle(&mut self, item: Result<Bytes, PayloadError>, ctx: &mut Self::Context) {
-        let Ok(bytes) = item else { return ctx.stop() };
-        if self.deaf {
-            return;
-        }
-        self.reader.push(&bytes);
-        loop {
-            match self.reader.next() {
-                Ok(Some(message)) => self.message(message, ctx),
-                Ok(None) => return,
-                Err(why) => {
-                    self.deaf = true;
-                    self.reader = FrameReader::new(0);
-                    return self.shut(why, self.clock.moment(), ctx);
-                }
+/// What the session does while its socket can be read.
+struct Reading;
+
+impl ActorFuture<WsSession> for Reading {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut WsSession,
+        ctx: &mut Context<WsSession>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<()> {
+        while ctx.state() == ActorState::Running {
+            match ready!(session.input.poll_next(cx)) {
+                Some(Ok(message)) => session.message(message, ctx),
+                Some(Err(why)) => session.shut(why, session.edge.clock.moment(), ctx),
+                None => ctx.stop(),
             }
         }
+        Poll::Ready(())
+    }
+}
+
+/// Writes what could not be written at once.
+struct Writing;
+
+impl ActorFuture<WsSession> for Writing {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut WsSession,
+        ctx: &mut Context<WsSession>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<()> {
+        if ready!(session.outlet.outbox().poll_write(cx)).is_err() {
+            ctx.stop();
+        }
+        Poll::Ready(())
     }
 }
 

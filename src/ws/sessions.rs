@@ -152,7 +152,8 @@ impl Log {
             _ => {}
         }
         self.seq += 1;
-        let text: ByteString = extensions::numbered(text, self.seq).into();
+        // As large as it is: it is kept.
+        let text = ByteString::from(extensions::numbered(text, self.seq).into_boxed_str());
         self.bytes += text.len();
         self.kept.push_back(Kept { seq: self.seq, at: now, text: text.clone() });
         while self.kept.len() > KEPT || self.bytes > KEPT_BYTES {

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dialect", &["ids", "clock", "signal"]),
     ("router", &["ids", "clock", "signal", "call", "presence"]),
     ("ws", &["ids", "clock", "signal", "presence", "dialect", "router"]),
+    ("server", &["ws"]),
     ("config", &["ids", "auth"]),
     ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),

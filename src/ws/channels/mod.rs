@@ -14,9 +14,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::outbox::Outbox;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
+use super::wire::{Input, Wire};
 use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, peer_of, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
@@ -80,51 +80,49 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 async fn notifications(
     req: HttpRequest,
-    payload: web::Payload,
     sockets: web::Data<SocketEdge>,
     edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
-    open(req, payload, Place::Notifications, &sockets, &edge).await
+    open(req, Place::Notifications, sockets, edge).await
 }
 
 async fn chat(
     req: HttpRequest,
-    payload: web::Payload,
     path: web::Path<String>,
     sockets: web::Data<SocketEdge>,
     edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
     match ConversationId::parse(&path) {
-        Ok(conversation) => open(req, payload, Place::Chat(conversation), &sockets, &edge).await,
+        Ok(conversation) => open(req, Place::Chat(conversation), sockets, edge).await,
         Err(_) => refuse(StatusCode::NOT_FOUND, "not_found", "no such socket"),
     }
 }
 
 async fn open(
     req: HttpRequest,
-    payload: web::Payload,
     place: Place,
-    sockets: &SocketEdge,
-    edge: &ChannelsEdge,
+    sockets: web::Data<SocketEdge>,
+    edge: web::Data<ChannelsEdge>,
 ) -> HttpResponse {
     let device = match chosen_device(&req) {
         Ok(chosen) => DeviceId::channels(chosen.as_ref()),
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
     let verdict = edge.admission.admit(&req, &place).await;
-    upgrade(&req, payload, sockets, verdict, |admitted, outbox, payload| {
-        begin(sockets, edge, (admitted, peer_of(&req)), (device, place.clone()), outbox, payload);
+    let address = peer_of(&req);
+    upgrade(&req, sockets.into_inner(), verdict, move |sockets, admitted, input, wire| {
+        begin(sockets, &edge, (admitted, address), (device, place), input, wire);
     })
 }
 
 /// Starts the session of an admitted socket. To the hub it goes by a device id of its own.
 fn begin(
-    sockets: &SocketEdge,
+    sockets: &Arc<SocketEdge>,
     edge: &ChannelsEdge,
     (admitted, address): (Admitted, Option<IpAddr>),
     (device, place): (DeviceId, Place),
-    outbox: Arc<Outbox>,
-    payload: web::Payload,
+    input: Input,
+    wire: Wire,
 ) {
     let Admitted { user, name, expires_at, sees_all, .. } = admitted;
     let socket = DeviceId::generate();
@@ -133,7 +131,7 @@ fn begin(
     let outlet = SocketOutlet::new(
         who,
         edge.dialect.clone(),
-        outbox,
+        Arc::clone(wire.outbox()),
         edge.port.clone(),
         sockets.clock,
         sockets.sessions.clone(),
@@ -141,16 +139,14 @@ fn begin(
     // By the same mailbox as what the session sends, and before it.
     edge.hub.do_send(Enter { outlet: outlet.clone(), device, place: place.clone() });
     let admission = edge.admission.clone();
-    WsSession::open(Parts {
+    let parts = Parts {
         outlet,
-        facts: sockets.facts.clone(),
-        sessions: sockets.sessions.clone(),
         router: edge.port.clone(),
-        clock: sockets.clock,
-        limits: sockets.limits,
+        edge: Arc::clone(sockets),
         budget: (sockets.budget)(&user),
         expires_at,
         verifier: Box::new(move |token| admission.refresh(user.clone(), place.clone(), token)),
-        payload,
-    });
+        input,
+    };
+    WsSession::open(parts, wire);
 }

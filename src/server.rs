@@ -1,0 +1,107 @@
+//! The HTTP server: what actix-web's own does, and sockets leave it on upgrade.
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use actix_http::body::MessageBody;
+use actix_http::{HttpService, Request, Response, h1};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, apply_fn_factory, map_config};
+use actix_web::Error;
+use actix_web::dev::{AppConfig, Server, ServiceResponse};
+use actix_web::rt::net::TcpStream;
+
+use crate::ws::upgrade;
+
+/// How long a client may take to send the head of its first request.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to close.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long the server waits for answers under way when it stops, in seconds.
+const STOPPED_WITHIN: u64 = 5;
+
+/// Serves an app on a listener, with so many connections that are no sockets for each worker: as many as there
+/// are processors, if not said otherwise. The app is asked for each upgrade, too, and answers it with a 101 that
+/// carries [`upgrade::Accepted`].
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    workers: Option<usize>,
+    max_connections: usize,
+    app: F,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let address = listener.local_addr()?;
+    let builder =
+        Server::build().disable_signals().shutdown_timeout(STOPPED_WITHIN).max_concurrent_connections(max_connections);
+    let builder = match workers {
+        Some(workers) => builder.workers(workers),
+        None => builder,
+    };
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("switchboard", listener, move || {
+        let stopping = stopping.clone();
+        // The configuration only says what host is meant by a request that names none; no handler asks.
+        let app = || map_config(app().into_factory(), |()| AppConfig::default());
+        let upgrade = apply_fn_factory(
+            app(),
+            |(request, connection): (Request, Framed<TcpStream, h1::Codec>), app: &S::Service| {
+                let answered = app.call(request);
+                async move {
+                    let response = match answered.await {
+                        Ok(response) => Response::from(response).map_into_boxed_body(),
+                        Err(why) => Response::from(why),
+                    };
+                    upgrade::answer(response, connection).await;
+                    Ok::<_, Error>(())
+                }
+            },
+        );
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            // A message must not wait until the one before it is acknowledged.
+            .tcp_nodelay(true)
+            .client_request_timeout(REQUEST_WITHIN)
+            .client_disconnect_timeout(CLOSED_WITHIN)
+            .local_addr(address)
+            .on_connect_ext(|connection: &TcpStream, _| set_options(connection))
+            .upgrade(upgrade)
+            .h1(app())
+            .tcp()
+    })?;
+    Ok(server.run())
+}
+
+/// Lets the kernel give up on a client that does not read, and keeps what it buffers for one small.
+fn set_options(connection: &TcpStream) {
+    let socket = socket2::SockRef::from(connection);
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+    let set = [socket.set_send_buffer_size(64 * 1024), socket.set_tcp_keepalive(&keepalive), user_timeout(&socket)];
+    if let Some(why) = set.into_iter().find_map(Result::err) {
+        log::warn!("a connection keeps the system's limits: {why}");
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn user_timeout(socket: &socket2::SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(15)))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn user_timeout(_: &socket2::SockRef<'_>) -> io::Result<()> {
+    Ok(())
+}

@@ -70,12 +70,15 @@ impl Admission for TokenAdmission {
         })
     }
 
-    fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness {
+    fn refresh(&self, user: UserId, profile: Option<Profile>, sees_all: bool, token: String) -> Freshness {
         let (authenticator, visibility) = (self.authenticator.clone(), Arc::clone(&self.visibility));
         Box::pin(async move {
             let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
             let shows = profile.is_none_or(|profile| identity.has_profile(&profile.kind, &profile.id));
-            if identity.may_act_for(&user) && shows {
+            // What was told to an administrator is not told on to whoever is one no more.
+            if sees_all && identity.role == Role::User {
+                Err(Refusal::Forbidden("that token's role is less than this socket was opened with".to_owned()))
+            } else if identity.may_act_for(&user) && shows {
                 visibility.learn(&identity.user, identity.conversations.as_deref());
                 Ok(identity.expires_at)
             } else {

@@ -57,16 +57,6 @@ pub struct SocketDenied {
     pub delay: Duration,
 }
 
-impl SocketDenied {
-    /// The close code: 4401 to come back with a new token, 4403 not to come back.
-    pub fn close_code(&self) -> u16 {
-        match self.why {
-            Denial::NoToken | Denial::Expired | Denial::Bad => 4401,
-            Denial::NotYours => 4403,
-        }
-    }
-}
-
 /// Whose a socket's path says it is.
 #[derive(Debug, Clone, Copy)]
 pub enum PathOwner<'a> {

@@ -1,7 +1,8 @@
 //! `/api/calls`: the records, with filters and paging, and what happened in each.
 
-use actix_web::http::header::{self, Accept, Header as _};
+use actix_web::http::header::{self, Accept, Header as _, Quality};
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Datelike as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -76,7 +77,9 @@ pub async fn table(caller: Caller, edge: web::Data<Edge>, query: web::Query<Quer
 
 /// Whether CSV is the first that is named of what can be answered; for `*/*` it is JSON.
 fn wants_csv(request: &HttpRequest) -> bool {
-    let wanted = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
+    let Ok(mut accept) = Accept::parse(request) else { return false };
+    accept.retain(|kind| kind.quality > Quality::ZERO);
+    let wanted = accept.ranked();
     let known = wanted.iter().find(|kind| ["text/csv", "application/json", "*/*"].contains(&kind.essence_str()));
     known.is_some_and(|kind| kind.essence_str() == "text/csv")
 }
@@ -119,8 +122,10 @@ pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
     UserId::parse(text).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
+/// A time as RFC 3339 writes it: in UTC, too, its year has four digits, or SQLite could not put it in order.
 pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+    let at = chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    (0..=9999).contains(&at.year()).then_some(at)
 }
 
 pub(super) fn truth(text: &str) -> Option<bool> {
@@ -201,4 +206,32 @@ fn participant(leg: &Participant) -> Value {
         "missed": leg.missed,
         "seen": leg.seen,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::{timestamp, wants_csv};
+
+    #[test]
+    fn csv_is_for_who_wants_it_more_than_json() {
+        let wants = |accept: &str| wants_csv(&TestRequest::get().insert_header(("accept", accept)).to_http_request());
+        for csv in ["text/csv", "text/csv, */*;q=0.1", "application/json;q=0, text/csv;q=0.1"] {
+            assert!(wants(csv), "{csv}");
+        }
+        for json in ["*/*", "text/csv;q=0", "text/csv;q=0.1, application/json", "text/csv;q=nan", ",,;", ""] {
+            assert!(!wants(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_a_year_of_four_digits_in_utc_too() {
+        for good in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2026-12-31T23:59:60Z"] {
+            assert!(timestamp(good).is_some(), "{good}");
+        }
+        for bad in ["9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00+14:00", "-9999-01-01T00:00:00Z", "2026-11-21"] {
+            assert!(timestamp(bad).is_none(), "{bad}");
+        }
+    }
 }

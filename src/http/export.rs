@@ -123,7 +123,13 @@ fn cells(row: &CallRow, reader: &UserId) -> [String; COLUMNS.len()] {
 /// A cell that no spreadsheet takes for a formula. What callers call themselves is their own choice, and the reader
 /// is an administrator.
 fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+    let formula = |letter| matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
+    // Some forgive blanks, and line breaks, before one.
+    if cell.trim_start().starts_with(formula) || cell.starts_with(['\t', '\r', '\n']) {
+        format!("'{cell}")
+    } else {
+        cell
+    }
 }
 
 #[cfg(test)]
@@ -132,10 +138,12 @@ mod tests {
 
     #[test]
     fn no_cell_starts_a_formula() {
-        for bad in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"] {
+        for bad in
+            ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", " =1", "\u{a0}@a", "＝1", "＋1", "=cmd|' /C calc'!A0"]
+        {
             assert_eq!(harmless(bad.to_owned()), format!("'{bad}"));
         }
-        for good in ["", "Anna", "a=b", "7", "'", " =1"] {
+        for good in ["", "Anna", "a=b", "7", "'", " a"] {
             assert_eq!(harmless(good.to_owned()), good);
         }
     }

@@ -12,7 +12,7 @@ use crate::auth::Identity;
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::router::Part;
 use crate::signal::{Reason, Refusal};
-use crate::store::queries::{self, Cursor, MissedCall, MissedFilter};
+use crate::store::queries::{self, Cursor, HistoryRow, MissedFilter};
 
 /// How `GET /api/call/missed` is asked.
 #[derive(Debug, Deserialize)]
@@ -70,7 +70,7 @@ fn others_calls() -> Refusal {
     Refusal::Forbidden("only admins and services see other people's calls".to_owned())
 }
 
-fn render_missed(row: &MissedCall) -> Value {
+fn render_missed(row: &HistoryRow) -> Value {
     json!({
         "id": row.id.get(),
         "caller_id": row.caller_id.to_json(),

@@ -1,16 +1,13 @@
 //! The pages of `web/`, embedded in the binary: the client library, the call page, the admin dashboard.
 //! A debug build reads them from disk, so that an edit shows at the next reload.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::Write as _;
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::header::{self, EntityTag, Header as _, HeaderValue, IfNoneMatch};
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rust_embed::Embed;
 
 use super::refusal;
@@ -30,6 +27,13 @@ const DOCUMENTS: [(&str, &str); 2] = [("", "call/index.html"), ("admin", "admin/
 /// The folders that are served, at the path of their name.
 const FOLDERS: &str = "sdk|call|admin|shared";
 
+/// The client library as its users import it, …
+const LIBRARY: &str = "sdk/switchboard.js";
+
+/// … and its modules, each after those it imports.
+const LIBRARY_PARTS: [&str; 6] =
+    ["sdk/base.js", "sdk/connection.js", "sdk/peer.js", "sdk/people.js", "sdk/call.js", LIBRARY];
+
 #[derive(Embed)]
 #[folder = "web/"]
 struct Files;
@@ -38,9 +42,9 @@ struct Files;
 #[derive(Clone)]
 struct Page {
     kind: &'static str,
-    /// Of the file's content; the compressed one has another.
+    /// Of what is sent; the compressed one has another.
     tag: String,
-    plain: Cow<'static, [u8]>,
+    plain: Bytes,
     gzip: Bytes,
 }
 
@@ -54,19 +58,35 @@ impl Page {
             // What stands beside the pages for their developers.
             _ => return None,
         };
-        let file = Files::get(name)?;
-        let plain =
-            if kind.starts_with("image/") { file.data } else { lean(&String::from_utf8_lossy(&file.data)).into() };
-        let tag = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        let gzip = gzip.write_all(&plain).and_then(|()| gzip.finish()).ok()?.into();
-        Some(Self { kind, tag, plain, gzip })
+        let plain = match kind {
+            "image/svg+xml" => Files::get(name)?.data.into_owned().into(),
+            _ if name == LIBRARY => Bytes::from(tight(&library()?)),
+            _ if name.ends_with(".js") => tight(&lean(&text(name)?)).into(),
+            _ => lean(&text(name)?).into(),
+        };
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&plain);
+        let tag = format!("{:016x}", hasher.finish());
+        Some(Self { kind, tag, plain, gzip: Bytes::new() })
     }
 
+    /// A page by the name of its file. It is compressed once, as far as that goes; a debug build looks whether it is
+    /// another by now.
     fn find(name: &str) -> Option<Self> {
-        static EMBEDDED: LazyLock<HashMap<Cow<'static, str>, Page>> =
-            LazyLock::new(|| Files::iter().filter_map(|name| Page::read(&name).map(|page| (name, page))).collect());
-        if cfg!(debug_assertions) { Self::read(name) } else { EMBEDDED.get(name).cloned() }
+        static KNOWN: Mutex<BTreeMap<String, Page>> = Mutex::new(BTreeMap::new());
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if !cfg!(debug_assertions) && known.is_some() {
+            return known;
+        }
+        let mut page = Self::read(name)?;
+        if let Some(known) = known.filter(|known| known.tag == page.tag) {
+            return Some(known);
+        }
+        let mut gzip = Vec::new();
+        zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, &page.plain[..], &mut gzip).ok()?;
+        page.gzip = gzip.into();
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), page.clone());
+        Some(page)
     }
 
     fn respond(self, request: &HttpRequest) -> HttpResponse {
@@ -89,15 +109,15 @@ impl Page {
         if compressed {
             response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(self.gzip)
         } else {
-            response.body(self.plain.into_owned())
+            response.body(self.plain)
         }
     }
 }
 
 /// A text without what is only for who reads its source: indentation, types (`/** @type … */`), and comments on lines of
-/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a string may look
-/// like one of these.
-fn lean(text: &str) -> Vec<u8> {
+/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a text may look
+/// like a comment; a story compares each script with its source. Texts over several lines lose their indentation.
+fn lean(text: &str) -> String {
     let mut lean = String::with_capacity(text.len());
     let mut within = false;
     for mut line in text.lines().map(str::trim_start) {
@@ -120,7 +140,55 @@ fn lean(text: &str) -> Vec<u8> {
         }
         lean.push('\n');
     }
-    lean.into_bytes()
+    lean
+}
+
+/// A script without the blanks that only please the eye: those beside a sign, outside of texts.
+fn tight(script: &str) -> String {
+    let beside = |sign: Option<char>| sign.is_some_and(|sign| "=<>?:,;(){}[]&|!*%".contains(sign));
+    let mut tight = String::with_capacity(script.len());
+    let mut quote = None;
+    let mut signs = script.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match quote {
+            Some(_) if sign == '\\' => {
+                tight.push(sign);
+                tight.extend(signs.next());
+                continue;
+            }
+            Some(open) if open == sign => quote = None,
+            Some(_) => {}
+            None if matches!(sign, '\'' | '"' | '`') => quote = Some(sign),
+            None if sign == ' ' && (beside(tight.chars().next_back()) || beside(signs.peek().copied())) => continue,
+            None => {}
+        }
+        tight.push(sign);
+    }
+    tight
+}
+
+fn text(name: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&Files::get(name)?.data).into_owned())
+}
+
+/// The client library as one module: one request, and less to send than six that compress by themselves. Its modules have
+/// no top-level name in common, and each `import` and `export` is a line of its own.
+fn library() -> Option<String> {
+    let mut joined = String::new();
+    for name in LIBRARY_PARTS {
+        for line in lean(&text(name)?).lines().filter(|line| !line.is_empty() && !is_import(line)) {
+            joined.push_str(line.strip_prefix("export ").filter(|_| name != LIBRARY).unwrap_or(line));
+            // Elsewhere the end of a line may be the end of a statement.
+            if !line.ends_with(['{', ';', ',', '(']) {
+                joined.push('\n');
+            }
+        }
+    }
+    Some(joined)
+}
+
+fn is_import(line: &str) -> bool {
+    line.starts_with("import ") && line.contains(" from './")
 }
 
 fn takes_gzip(request: &HttpRequest) -> bool {
@@ -138,36 +206,52 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let path = request.path().trim_start_matches('/');
-    let document = || {
-        let place = path.trim_end_matches('/');
-        let first = place.split('/').next().unwrap_or_default();
-        // An address with an extension was meant to be a file.
-        DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).and_then(|(_, name)| Page::find(name))
-    };
-    let page = Page::find(path).or_else(document).ok_or(Refusal::NotFound("page"))?;
+    let path = request.path().trim_start_matches('/').to_owned();
+    // Compressing takes a while, the first time.
+    let found = web::block(move || Page::find(&path).or_else(|| Page::find(document(&path)?))).await;
+    let page = found.map_err(|_| Refusal::Unavailable("the page"))?.ok_or(Refusal::NotFound("page"))?;
     Ok(page.respond(&request))
+}
+
+/// The document at an address of a page's own. An address with an extension was meant to be a file.
+fn document(path: &str) -> Option<&'static str> {
+    let place = path.trim_end_matches('/');
+    let first = place.split('/').next().unwrap_or_default();
+    DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::lean;
-
-    fn leaned(text: &str) -> String {
-        String::from_utf8(lean(text)).expect("text")
-    }
+    use super::*;
 
     #[test]
     fn comments_and_indentation_stay_here_and_lines_keep_their_numbers() {
         let source = "// About.\n\n/**\n * @param {string} id\n */\nfunction f(id) {\n  return id; // as it is\n}\n";
-        assert_eq!(leaned(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
+        assert_eq!(lean(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
     }
 
     #[test]
     fn code_beside_a_comment_stays() {
         assert_eq!(
-            leaned("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
+            lean("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
             "a = 1;\nconst at = 'http://x'; /* y */\n"
         );
+    }
+
+    #[test]
+    fn blanks_beside_signs_go_and_texts_stay() {
+        let source = "const a = (b) => `x = ${ a }`; // it's\nreturn 'a = \\' = b' + c ? d : e;\n";
+        assert_eq!(
+            tight(&source.replace(" // it's", "")),
+            "const a=(b)=>`x = ${ a }`;\nreturn 'a = \\' = b' + c?d:e;\n"
+        );
+    }
+
+    #[test]
+    fn the_library_is_one_module_that_imports_nothing() {
+        let joined = library().expect("its modules");
+        assert!(!joined.contains("import "), "{joined}");
+        assert_eq!(joined.matches("export ").count(), 2, "{joined}");
+        assert!(joined.contains("export { Call, SwitchboardError };export class Switchboard extends Emitter {"));
     }
 }

@@ -89,6 +89,10 @@ pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query
     if q.as_ref().is_some_and(|text| text.chars().count() > MAX_SOUGHT) {
         return Err(Refusal::Invalid(format!("q has at most {MAX_SOUGHT} characters")));
     }
+    // Nothing is called that, and PostgreSQL would not even look.
+    if q.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Err(Refusal::Invalid("q cannot have a null character in it".to_owned()));
+    }
     let wanted = Wanted {
         sought: q.map(|text| text.to_lowercase()).filter(|text| !text.is_empty()),
         status: status.map(|text| known("status", &text, Status::parse)).transpose()?,
@@ -162,6 +166,8 @@ async fn everybody(
         let mut people: BTreeMap<UserId, Known> = here.into_iter().map(|user| (user, Known::default())).collect();
         people.extend(batch.into_iter().map(|row| (row.user, Known { name: row.name, last_seen: row.last_seen })));
         let listed = people.into_iter().filter_map(|(user, known)| look(edge, viewer, wanted, user, known));
+        // By the name they are listed with: the database may have an older one, and guesses.
+        let listed = listed.filter(|listed| wanted.names(&listed.user, name(edge, listed).as_deref()));
         page.extend(listed.take(wanted.limit + 1 - page.len()));
         if page.len() > wanted.limit || end.is_none() {
             return Ok(page);

@@ -23,6 +23,8 @@ use sea_orm::{
 };
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 pub use error::StoreError;
 pub use writer::Writer;
@@ -33,6 +35,9 @@ pub const DEADLINE: Duration = Duration::from_secs(2);
 /// How long statistics may take: of a year with many calls they are worth waiting for, and they read beside what
 /// calls need.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How many of them may run at once, so that most readers stay with what cannot wait.
+const STATISTICS: usize = 2;
 
 /// How long SQLite waits for a lock by itself; less than [`DEADLINE`], so that the wait ends in the database
 /// and not by abandoning it.
@@ -53,6 +58,7 @@ struct Inner {
     /// One connection: SQLite takes one writer, and on PostgreSQL there is one writer task.
     writer: ArcSwap<DatabaseConnection>,
     readers: ArcSwap<DatabaseConnection>,
+    statistics: Arc<Semaphore>,
 }
 
 impl Store {
@@ -90,7 +96,8 @@ impl Store {
             Database::connect(options(&url, READERS)).await.map_err(failed)?
         };
         let (writer, readers) = (ArcSwap::from_pointee(writer), ArcSwap::from_pointee(readers));
-        Ok(Self { inner: Arc::new(Inner { url, backend, writer, readers }) })
+        let statistics = Arc::new(Semaphore::new(STATISTICS));
+        Ok(Self { inner: Arc::new(Inner { url, backend, writer, readers, statistics }) })
     }
 
     /// Starts the writer task on the caller's runtime.
@@ -121,6 +128,25 @@ impl Store {
 
     fn readers(&self) -> Arc<DatabaseConnection> {
         self.inner.readers.load_full()
+    }
+
+    /// Runs a query of statistics when it is its turn. Whoever asked may leave or lose patience; the query goes on until
+    /// the database is done with it, and so long the next one waits: an abandoned one keeps its connection as well.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        query: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let late = || StoreError::Away(format!("no answer within {} s", PATIENCE.as_secs()));
+        let until = Instant::now() + PATIENCE;
+        let turn = timeout_at(until, Arc::clone(&self.inner.statistics).acquire_owned()).await.map_err(|_| late())?;
+        let run = tokio::spawn(async move {
+            let _turn = turn;
+            tokio::time::timeout(2 * PATIENCE, query).await
+        });
+        match timeout_at(until, run).await {
+            Ok(Ok(Ok(answer))) => answer.map_err(StoreError::from),
+            Ok(Ok(Err(_))) | Ok(Err(_)) | Err(_) => Err(late()),
+        }
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that reads
@@ -190,13 +216,33 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
 
 /// Runs one database operation within the deadline.
 async fn within<T>(operation: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
-    within_limit(DEADLINE, operation).await
+    match tokio::time::timeout(DEADLINE, operation).await {
+        Ok(answer) => answer.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Away(format!("no answer within {} s", DEADLINE.as_secs()))),
+    }
 }
 
-/// Runs one database operation within a deadline of its own.
-async fn within_limit<T>(limit: Duration, operation: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, operation).await {
-        Ok(answer) => answer.map_err(StoreError::from),
-        Err(_) => Err(StoreError::Away(format!("no answer within {} s", limit.as_secs()))),
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn an_abandoned_statistic_keeps_its_turn_until_the_database_is_done_with_it() {
+        let store = Store::open("sqlite::memory:", false).await.unwrap();
+        let endings: Vec<oneshot::Sender<()>> = (0..STATISTICS)
+            .map(|_| {
+                let (end, ended) = oneshot::channel();
+                let query = store.in_turn(ended.map(|_| Ok(())));
+                assert!(query.now_or_never().is_none());
+                end
+            })
+            .collect();
+        let mut next = Box::pin(store.in_turn(async { Ok(3) }));
+        assert!(next.as_mut().now_or_never().is_none(), "it waits");
+        endings.into_iter().for_each(|end| end.send(()).expect("it goes on though nobody waits"));
+        assert_eq!(next.await.unwrap(), 3);
     }
 }

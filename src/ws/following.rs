@@ -140,7 +140,7 @@ mod tests {
         socket.greet();
         socket.begin(None, |_, _, _| "{}".to_owned());
         let session = socket.session().unwrap();
-        following.add(&session);
+        sessions.follow(&session);
         for part in [Part::Users, Part::Calls, Part::Users] {
             following.note(part);
         }
@@ -163,6 +163,10 @@ mod tests {
         assert!(!following.tell());
         assert_eq!(session.seq(), 72);
         sessions.remove(&session);
+        following.note(Part::Calls);
+        assert_eq!(following.changed.load(Ordering::Acquire), 0);
+        // What was still under way when it went makes nobody follow.
+        sessions.follow(&session);
         following.note(Part::Calls);
         assert_eq!(following.changed.load(Ordering::Acquire), 0);
     }

@@ -101,7 +101,7 @@ impl WsSession {
             let why = Refusal::Forbidden("only admins and services follow everything".to_owned());
             return self.outlet.refuse(&why, reference.as_ref());
         }
-        self.sessions.following.add(&session);
+        self.sessions.follow(&session);
         self.outlet.acknowledge(reference.as_ref(), None);
     }
 

@@ -131,9 +131,9 @@ pub trait Admission: Send + Sync {
     /// Judges a request for a socket. May take its time with who has failed too often.
     fn admit<'a>(&'a self, req: &'a HttpRequest, door: Door<'a>) -> LocalBoxFuture<'a, Result<Admitted, Denied>>;
 
-    /// Judges a fresh token sent on the open socket of `user`, who shows `profile` there: when it expires, or
-    /// why it does not hold.
-    fn refresh(&self, user: UserId, profile: Option<Profile>, token: String) -> Freshness;
+    /// Judges a fresh token sent on the open socket of `user`, who shows `profile` there and may see everybody where
+    /// `sees_all`: when it expires, or why it does not hold.
+    fn refresh(&self, user: UserId, profile: Option<Profile>, sees_all: bool, token: String) -> Freshness;
 }
 
 /// What a welcome says that sockets do not know by themselves.
@@ -325,7 +325,7 @@ fn begin(
         limits: edge.limits,
         budget: (edge.budget)(&user),
         expires_at,
-        verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), token)),
+        verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), sees_all, token)),
         payload,
     });
 }

@@ -308,6 +308,14 @@ impl Sessions {
         }
     }
 
+    /// Tells a session whenever something changed anywhere, until it is let go of, which may be at this moment.
+    pub fn follow(&self, session: &Arc<Session>) {
+        self.following.add(session);
+        if !self.by_id.contains_key(&session.id) {
+            self.following.remove(session);
+        }
+    }
+
     /// Lets go of a session for good.
     pub fn remove(&self, session: &Arc<Session>) {
         self.by_id.remove(&session.id);

@@ -107,7 +107,7 @@ impl Admission for Everybody {
         })
     }
 
-    fn refresh(&self, _: UserId, _: Option<Profile>, token: String) -> Freshness {
+    fn refresh(&self, _: UserId, _: Option<Profile>, _: bool, token: String) -> Freshness {
         let held = token == "fresh";
         Box::pin(
             async move { if held { Ok(None) } else { Err(Refusal::Unauthorized("the token does not hold".into())) } },

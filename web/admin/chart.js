@@ -19,7 +19,9 @@ const HEIGHT = 200;
 const BASE = 176;
 const HEAD = 12;
 const START = 48;
+/** What there is room for at least, for a bar with the gap beside it. */
 const THINNEST = 5;
+const LOWEST = 2;
 
 /** @param {string} tag @param {Record<string, string | number>} attributes @param {(Node | string)[]} inside */
 function svg(tag, attributes, ...inside) {
@@ -63,7 +65,8 @@ function draw(data, room) {
       svg('rect', { x: START + slot * at, y: HEAD, width: slot, height: BASE - HEAD, class: 'reach' }));
     let y = BASE;
     for (const { kind, values } of data.series) {
-      const tall = height(values[at] ?? 0);
+      // The smallest share is still to be seen.
+      const tall = values[at] ? Math.max(height(values[at]), LOWEST) : 0;
       y -= tall;
       if (tall > 0) group.append(svg('rect', { x, y, width: bar, height: tall, fill: `url(#of-${kind})`, class: 'bar' }));
     }
@@ -103,6 +106,8 @@ export function chart(figure, app) {
     put(caption, data.title);
     plot.setAttribute('aria-label', data.title);
     scroll.setAttribute('aria-label', data.title);
+    // One kind of bar needs no other name than the title.
+    legend.hidden = data.series.length < 2;
     legend.replaceChildren(...data.series.map(({ kind, label }) => el('li', {},
       svg('svg', { width: 14, height: 14 }, svg('rect', { width: 14, height: 14, fill: `url(#of-${kind})`, class: 'bar' })), label)));
     paint();

@@ -23,7 +23,7 @@ export function charts(app, format) {
   const make = (/** @type {string} */ name) => chart(/** @type {HTMLElement} */ (document.getElementById(`chart-${name}`)), app);
   const [hour, day, rate, length] = ['hour', 'day', 'rate', 'length'].map(make);
   const totals = /** @type {HTMLElement} */ (document.getElementById('totals'));
-  const hourTick = new Intl.DateTimeFormat(app.lang, { hour: '2-digit', minute: '2-digit' });
+  const hourTick = new Intl.DateTimeFormat(app.lang, { hour: 'numeric' });
   const hourLabel = new Intl.DateTimeFormat(app.lang, { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
   const dayTick = new Intl.DateTimeFormat(app.lang, { day: 'numeric', month: 'numeric' });
   const dayLabel = new Intl.DateTimeFormat(app.lang, { weekday: 'short', day: 'numeric', month: 'short' });

@@ -34,24 +34,25 @@ export function devices(app, format) {
   });
 
   const showUsers = table(/** @type {HTMLElement} */ (document.querySelector('#users')), app, (/** @type {User} */ user) => String(user.user_id), [
-    { head: 'user', cell: (cell, user, row) => {
+    { head: 'user', holds: 'people', cell: (cell, user, row) => {
       row.dataset.user = String(user.user_id);
       put(cell, format.person(user.user_id, user.name));
     } },
     { head: 'status', cell: (cell, user) => badge(cell, user.status, app.word('user', user.status)) },
     { head: 'last_seen', cell: (cell, user) => put(cell, format.time(user.last_seen)) },
-    { head: 'in_call_with', cell: (cell, user) => put(cell, user.current_call_with ?? '–') },
+    { head: 'in_call_with', holds: 'people', cell: (cell, user) => put(cell, user.current_call_with ?? '–') },
     { head: 'devices', cell: (cell, user) => link(cell, `?view=devices&user=${encodeURIComponent(user.user_id)}`,
       format.number(user.devices), app.t('devices_of', { user: user.user_id, count: user.devices })) },
     { head: 'calls', cell: (cell, user) => link(cell, `?view=history&user=${encodeURIComponent(user.user_id)}`,
       app.t('history'), app.t('calls_of', { user: user.user_id })) },
   ]);
   const showSessions = table(/** @type {HTMLElement} */ (document.querySelector('#sessions')), app, (/** @type {Session} */ one) => String(one.id), [
-    { head: 'device', cell: (cell, one, row) => {
+    { head: 'device', holds: 'id', cell: (cell, one, row) => {
       row.dataset.session = String(one.id);
+      cell.title = one.device_id;
       put(cell, one.device_id);
     } },
-    { head: 'user', cell: (cell, one) => put(cell, format.person(one.user_id, one.name)) },
+    { head: 'user', holds: 'people', cell: (cell, one) => put(cell, format.person(one.user_id, one.name)) },
     { head: 'status', cell: (cell, one) => badge(cell, one.status, app.word('user', one.status)) },
     { head: 'kind', cell: (cell, one) => put(cell, app.word('kind', one.kind)) },
     { head: 'address', cell: (cell, one) => put(cell, one.address ?? '–') },

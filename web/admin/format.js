@@ -12,6 +12,7 @@ export function formats(lang) {
   const percent = new Intl.NumberFormat(lang, { style: 'percent', maximumFractionDigits: 0 });
   const seconds = new Intl.NumberFormat(lang, { style: 'unit', unit: 'second', maximumFractionDigits: 1 });
   const date = new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'medium' });
+  const several = new Intl.ListFormat(lang, { type: 'unit', style: 'short' });
   const hour = new Intl.DateTimeFormat(lang, { timeStyle: 'medium' });
   /** @param {string | null | undefined} at @param {Intl.DateTimeFormat} as */
   const moment = (at, as) => (at ? as.format(new Date(at)) : NONE);
@@ -28,6 +29,8 @@ export function formats(lang) {
     time: (at) => moment(at, at && new Date(at).toDateString() === new Date().toDateString() ? hour : date),
     /** @param {string | null | undefined} at */
     date: (at) => moment(at, date),
+    /** @param {string[]} words */
+    list: (words) => several.format(words),
     /** Isolated, so that a name of another direction does not turn its surroundings. @param {UserId} id @param {string | null} [name] */
     person: (id, name) => (name ? `\u2068${name} (${id})\u2069` : String(id)),
   };

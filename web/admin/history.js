@@ -50,8 +50,8 @@ export function history(app, format) {
   const filters = (at) => Object.fromEntries(FILTERS.map((name) => [name, at.get(name) || undefined]));
 
   csv.onclick = () => app.act(csv, async () => {
-    const answer = await app.raw('/api/calls.csv', filters(app.at()));
-    const url = URL.createObjectURL(await answer.blob());
+    const text = await app.api('/api/calls.csv', filters(app.at()));
+    const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
     const a = document.createElement('a');
     a.href = url;
     a.download = 'calls.csv';
@@ -69,8 +69,8 @@ export function history(app, format) {
       row.classList.toggle('chosen', app.at().get('call') === String(call.id));
     } },
     { head: 'started', cell: (cell, call) => put(cell, format.time(call.started_at)) },
-    { head: 'caller', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
-    { head: 'callees', cell: (cell, call) => put(cell, call.callee_ids.join(', ')) },
+    { head: 'caller', holds: 'people', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
+    { head: 'callees', holds: 'people', cell: (cell, call) => put(cell, format.list(call.callee_ids.map(String))) },
     { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
     { head: 'outcome', cell: (cell, call) => badge(cell, call.status, call.reason ? app.word('reason', call.reason) : app.word('status', call.status)) },
     { head: 'duration', cell: (cell, call) => put(cell, call.answered_at && call.ended_at ? format.length(call.duration_seconds) : '–') },
@@ -119,6 +119,7 @@ export function history(app, format) {
       if (said && said !== place) app.say(app.t('found', { count: page.calls.length }));
       said = place;
       await opened;
+      course.reveal();
     },
   };
 }

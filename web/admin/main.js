@@ -58,11 +58,15 @@ function showDoor(name) {
   byId('sign-in').hidden = name !== 'sign-in';
   byId('forbidden').hidden = name !== 'forbidden';
   byId('inside').hidden = true;
+  byId('connection').dataset.state = 'idle';
+  byId('connection').textContent = '';
 }
 
 /** @param {{ user: string, token: () => Promise<string> }} who */
 function start(who) {
-  const line = service(who, (connected) => {
+  const line = service(who, lang, (connected) => {
+    // Nothing is shown any more that could be live.
+    if (byId('inside').hidden) return;
     const connection = byId('connection');
     connection.dataset.state = connected ? 'connected' : 'reconnecting';
     connection.textContent = t(connected ? 'live' : 'polling');
@@ -85,7 +89,6 @@ function start(who) {
       return words === `${kind}.${name}` ? String(name ?? '–') : words;
     },
     api: line.api,
-    raw: line.raw,
     go: (changes, { replace = false } = {}) => {
       const to = at();
       to.set('view', name());

@@ -34,8 +34,8 @@ export function missed(app, format) {
         row.dataset.seen = String(call.seen_by_callee);
         link(cell, `?view=history&call=${call.id}`, `#${call.id}`, app.t('open_call', { id: call.id }));
       } },
-      { head: 'caller', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
-      { head: 'callee', cell: (cell, call) => put(cell, call.callee_id) },
+      { head: 'caller', holds: 'people', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
+      { head: 'callee', holds: 'people', cell: (cell, call) => put(cell, call.callee_id) },
       { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
       { head: 'when', cell: (cell, call) => put(cell, format.time(call.call_time)) },
       { head: 'reason', cell: (cell, call) => put(cell, app.word('reason', call.reason)) },

@@ -38,7 +38,7 @@ export function numbers(app, format) {
  */
 export function overview(app, format) {
   const end = (/** @type {HTMLButtonElement} */ pressed, /** @type {LiveCall} */ call) => app.act(pressed, async () => {
-    const people = call.participants.map(({ user_id, name }) => format.person(user_id, name)).join(', ');
+    const people = format.list(call.participants.map(({ user_id, name }) => format.person(user_id, name)));
     if (!await app.confirm(app.t('end_title', { id: call.id }), app.t('end_text', { people }), app.t('end'))) return '';
     await app.api(`/api/admin/calls/${call.id}/kill`, {}, { method: 'POST' });
     return app.t('ended_call', { id: call.id });
@@ -48,9 +48,9 @@ export function overview(app, format) {
       row.dataset.call = String(call.id);
       link(cell, `?view=history&call=${call.id}`, `#${call.id}`, app.t('open_call', { id: call.id }));
     } },
-    { head: 'caller', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
-    { head: 'callees', cell: (cell, { participants }) => put(cell, participants.filter(({ role }) => role === 'callee')
-      .map(({ user_id, name, state }) => `${format.person(user_id, name)} · ${app.word('leg', state)}`).join(', ')) },
+    { head: 'caller', holds: 'people', cell: (cell, call) => put(cell, format.person(call.caller_id, call.caller_name)) },
+    { head: 'callees', holds: 'people', cell: (cell, { participants }) => put(cell, format.list(participants.filter(({ role }) => role === 'callee')
+      .map(({ user_id, name, state }) => `${format.person(user_id, name)} · ${app.word('leg', state)}`))) },
     { head: 'type', cell: (cell, call) => put(cell, app.word('type', call.call_type)) },
     { head: 'status', cell: (cell, call) => badge(cell, call.status, app.word('status', call.status)) },
     { head: 'started', cell: (cell, call) => put(cell, format.time(call.started_at)) },

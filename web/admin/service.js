@@ -1,12 +1,11 @@
-// The service as the signed-in administrator: the client library's connection, and REST with the same
-// token. The rest of the library is about calls, which the dashboard does not make; so it is not loaded.
+// The service as the signed-in administrator, through the client library: this browser is one of their devices,
+// so a call to them rings here, too.
 
-import { Connection } from '/sdk/connection.js';
-import { SwitchboardError, refusal } from '/sdk/base.js';
+import { Switchboard } from '/sdk/switchboard.js';
 
 const TIMEOUT = 10_000;
 
-/** @typedef {Record<string, string | number | undefined>} Query */
+/** @typedef {Record<string, string | number | undefined>} Query @typedef {import('/sdk/switchboard.js').Call} Call */
 
 /** @param {string} path @param {Query} query */
 function address(path, query) {
@@ -16,46 +15,37 @@ function address(path, query) {
 
 /**
  * @param {{ user: string, token: () => Promise<string> }} who
- * @param {(connected: boolean) => void} turned The socket is there, or is not.
+ * @param {import('/shared/i18n.js').Tag} lang
+ * @param {(connected: boolean) => void} turned The service tells what changes, or does not.
  * @param {(parts: string[]) => void} changed
  */
-export function service({ user, token }, turned, changed) {
-  const deviceId = `admin-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
-  const socket = new Connection({ url: `${location.origin}/`, user, deviceId, token }, {
-    state: (state) => {
-      if (state === 'connected') socket.request({ type: 'admin_subscribe' }, true).then(() => turned(true), () => turned(false));
-      else turned(false);
-    },
-    message: ({ type, parts }) => {
-      if (type === 'admin_changed') changed(parts);
-    },
-    welcome: () => {},
-    // Without a socket the page goes on by asking; what is wrong with the token REST says as well.
-    error: () => {},
-    engaged: () => false,
+export function service({ user, token }, lang, turned, changed) {
+  const phone = new Switchboard({ user, token });
+  // Asked at each connection: one that could not be resumed knows nothing of the one before. Without it the page goes on
+  // by asking; what is wrong with the token REST says as well.
+  phone.on('state', async (state) => {
+    turned(state === 'connected' && await phone.request({ type: 'admin_subscribe' }).then(() => true, () => false));
+  });
+  phone.on('message', ({ type, parts }) => {
+    if (type === 'admin_changed') changed(parts);
+  });
+  // What rings and shows the call is the widget's, and loaded with the first call: most who look at numbers never need it.
+  /** @type {Promise<(call: Call) => void> | undefined} */
+  let ringer;
+  phone.on('incoming', (call) => {
+    ringer ??= import('/sdk/widget.js').then((widget) => widget.ringer(lang));
+    ringer.then((ring) => ring(call), () => {
+      ringer = undefined;
+    });
   });
 
-  /** @param {string} path @param {Query} [query] @param {RequestInit} [init] */
-  async function raw(path, query = {}, init = {}) {
-    const late = AbortSignal.timeout(TIMEOUT);
-    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
-    let answer;
-    try {
-      const headers = { authorization: `Bearer ${await socket.token()}` };
-      answer = await fetch(address(path, query), { ...init, headers, signal });
-    } catch (error) {
-      throw new SwitchboardError('disconnected', String(error));
-    }
-    if (answer.ok) return answer;
-    const wait = Number(answer.headers.get('retry-after'));
-    throw refusal({ retry_after_ms: wait ? wait * 1000 : undefined, ...await answer.json().catch(() => ({})) });
-  }
-
   return {
-    raw,
     /** @param {string} path @param {Query} [query] @param {RequestInit} [init] */
-    api: async (path, query, init) => (await raw(path, query, init)).json(),
-    open: () => void socket.open().catch(() => {}),
-    close: () => socket.close(),
+    api: (path, query = {}, init = {}) => {
+      const late = AbortSignal.timeout(TIMEOUT);
+      return phone.fetch(address(path, query), { ...init, signal: init.signal ? AbortSignal.any([init.signal, late]) : late });
+    },
+    open: () => void phone.connect().catch(() => {}),
+    close: () => phone.close(),
   };
 }

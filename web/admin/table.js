@@ -3,8 +3,9 @@
 
 /**
  * @template T
- * @typedef {{ head: string, cell: (cell: HTMLElement, item: T, row: HTMLElement) => void }} Column
- * The heading of a column, and what fills its cell; the first one names the row.
+ * @typedef {{ head: string, holds?: 'id' | 'people', cell: (cell: HTMLElement, item: T, row: HTMLElement) => void }} Column
+ * The heading of a column, and what fills its cell; the first one names the row. Cells are one line, except where they
+ * hold people, whose ids and names may be long; an id of a machine is cut short where there is no room.
  */
 
 /** @param {string} tag @param {Record<string, string>} [attributes] @param {(Node | string)[]} inside */
@@ -51,7 +52,8 @@ export function keyed(list, items, key, make, fill) {
 }
 
 /**
- * A table of these columns. Returns what shows a list of items in it.
+ * A table of these columns, in a box of its own that scrolls where the table cannot fit. Returns what shows a list of
+ * items in it.
  * @template T
  * @param {HTMLElement} table Has a caption; what stands in its `data-empty` is said where there are no rows.
  * @param {import('./types').App} app
@@ -66,12 +68,20 @@ export function table(table, app, key, columns) {
   table.setAttribute('role', 'table');
   const home = table.closest('section');
   if (home) home.tabIndex = -1;
+  const box = el('div', { class: 'scroll', role: 'group', 'aria-label': table.querySelector('caption')?.textContent ?? '' });
+  table.replaceWith(box);
+  box.append(table);
+  // Scrolled with the keyboard, too; where everything fits there is nothing to stop at.
+  new ResizeObserver(() => {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute('tabindex');
+  }).observe(table);
   const empty = el('p', { class: 'quiet' }, app.t(table.dataset.empty ?? 'none'));
   empty.hidden = true;
-  table.after(empty);
-  const make = () => el('tr', { role: 'row' }, ...columns.map(({ head }, at) => (at === 0
-    ? el('th', { scope: 'row', role: 'rowheader' })
-    : el('td', { role: 'cell', 'data-head': app.t(head) }))));
+  box.after(empty);
+  const make = () => el('tr', { role: 'row' }, ...columns.map(({ head, holds = '' }, at) => (at === 0
+    ? el('th', { scope: 'row', role: 'rowheader', class: holds })
+    : el('td', { role: 'cell', class: holds, 'data-head': app.t(head) }))));
   return (items) => {
     keyed(body, items, key, make, (row, item) => {
       columns.forEach(({ cell }, at) => cell(/** @type {HTMLElement} */ (row.children[at]), item, row));

@@ -13,6 +13,7 @@ export function timeline(app, format) {
   const facts = /** @type {HTMLElement} */ (panel.querySelector('dl'));
   const shut = /** @type {HTMLButtonElement} */ (panel.querySelector('button'));
   let shown = '';
+  let opened = false;
   shut.onclick = () => {
     const id = shown;
     app.go({ call: '' });
@@ -33,7 +34,7 @@ export function timeline(app, format) {
       ['started', format.date(call.started_at)],
       ['time_to_answer', call.answered_at ? format.wait(Date.parse(call.answered_at) - Date.parse(call.started_at)) : '–'],
       ['duration', call.answered_at && call.ended_at ? format.length(call.duration_seconds) : '–'],
-      ['participants', call.participants.map(({ user_id, role, state }) => `${user_id} (${app.word('role', role)}, ${app.word('leg', state)})`).join('; ')],
+      ['participants', format.list(call.participants.map(({ user_id, role, state }) => `${user_id} (${app.word('role', role)} · ${app.word('leg', state)})`))],
     ], ([name]) => name, ([name]) => el('div', {}, el('dt', {}, app.t(name)), el('dd')),
     (row, [, text]) => put(/** @type {Element} */ (row.lastElementChild), text));
     keyed(list, events, ({ seq }) => String(seq), ({ at, what, who, detail }) => {
@@ -57,8 +58,7 @@ export function timeline(app, format) {
       list.replaceChildren();
       facts.replaceChildren();
       put(title, app.t('call_number', { id }));
-      // Opened from a link of the list: reading goes on here.
-      if (id) title.focus({ preventScroll: !matchMedia('(max-width: 60rem)').matches });
+      opened = Boolean(id);
     },
     /** @param {URLSearchParams} at @param {AbortSignal} signal */
     async load(at, signal) {
@@ -73,6 +73,12 @@ export function timeline(app, format) {
         if (code !== 'not_found' && code !== 'invalid') throw error;
         put(title, app.t('no_call', { id }));
       }
+    },
+    /** All that stands before it is there: reading goes on here, once. */
+    reveal() {
+      // Beside the list it is in sight already (admin.css).
+      if (opened) title.focus({ preventScroll: matchMedia('(min-width: 80rem)').matches });
+      opened = false;
     },
   };
 }

@@ -7,9 +7,8 @@ export interface App {
   /** The words for a name of the service (`reason`, `no_answer`), or the name itself where there are none. */
   word: (kind: string, name: string | null | undefined) => string;
   lang: string;
+  /** What REST says: JSON as what it means, else the text. */
   api: (path: string, query?: Record<string, string | number | undefined>, init?: RequestInit) => Promise<any>;
-  /** The same as it comes, for what is not JSON. */
-  raw: (path: string, query: Record<string, string | undefined>) => Promise<Response>;
   /** Goes to another address of the dashboard; an empty value takes a parameter away. */
   go: (changes: Record<string, string>, how?: { replace?: boolean }) => void;
   /** Where we are. */

@@ -24,13 +24,22 @@ export class Emitter {
    * @param {Events[K]} detail
    */
   emit(name, detail) {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
-      // One listener's mistake is not the others'.
-      try {
-        listener(detail);
-      } catch (error) {
-        globalThis.reportError?.(error);
-      }
+    tell(this.#listeners.get(name), detail);
+  }
+}
+
+/**
+ * One listener's mistake is not the others'.
+ * @template T
+ * @param {Iterable<Function> | undefined} listeners
+ * @param {T} detail
+ */
+export function tell(listeners, detail) {
+  for (const listener of [...(listeners ?? [])]) {
+    try {
+      listener(detail);
+    } catch (error) {
+      reportError(error);
     }
   }
 }
@@ -39,10 +48,10 @@ export class Emitter {
 export class SwitchboardError extends Error {
   /**
    * @param {string} code
-   * @param {string} [message] a sentence for developers
+   * @param {string} [message] for developers
    * @param {{ retryAfter?: number, reason?: string }} [more]
    */
-  constructor(code, message = code, more = {}) {
+  constructor(code, message = code.replaceAll('_', ' '), more = {}) {
     super(message);
     this.name = 'SwitchboardError';
     this.code = code;
@@ -62,4 +71,7 @@ export const refusal = (body) =>
 
 /** @param {any} error anything that was thrown */
 export const typed = (error) =>
-  error instanceof SwitchboardError ? error : new SwitchboardError('failed', String(error?.message ?? error));
+  error instanceof SwitchboardError ? error : new SwitchboardError('failed', `${error}`);
+
+/** The query of an address; what is undefined is left out. @param {Record<string, unknown>} fields */
+export const query = (fields) => `?${new URLSearchParams(JSON.parse(JSON.stringify(fields)))}`;

@@ -83,13 +83,13 @@ export class Call extends Emitter {
 
   /** @param {MediaOptions} [options] */
   async answer({ type = this.type, stream } = {}) {
-    if (this.direction !== 'in' || this.state !== 'ringing') throw new SwitchboardError('out_of_turn', 'it does not ring here');
+    if (this.direction !== 'in' || this.state !== 'ringing') throw new SwitchboardError('out_of_turn');
     this.#enter('starting');
     try {
       await this.#open(type, stream);
     } catch (error) {
       // It rings on: one may allow it and answer again.
-      if (this.#is('starting')) this.#enter('ringing');
+      if (/** @type {string} */ (this.state) === 'starting') this.#enter('ringing');
       throw error;
     }
     await this.#join();
@@ -128,7 +128,8 @@ export class Call extends Emitter {
     if (on === this.sharing) return;
     if (on) {
       const [track] = this.#keep(await captureScreen());
-      track.onended = () => void this.shareScreen(false);
+      // Not `onended`, which a page that shows the stream may want for itself.
+      track.addEventListener('ended', () => void this.shareScreen(false));
       this.#screen = track;
     } else {
       this.#release(this.#screen);
@@ -140,13 +141,14 @@ export class Call extends Emitter {
 
   /** @param {string | number} userId */
   async invite(userId) {
-    if (!this.since) throw new SwitchboardError('out_of_turn', 'nobody has answered yet');
+    if (!this.since) throw new SwitchboardError('out_of_turn');
     const peer = this.#peer(`${userId}`);
-    Object.assign(peer, { state: peer.state === 'left' ? 'ringing' : peer.state, why: '' });
+    if (peer.state === 'left') peer.state = 'ringing';
+    peer.why = '';
     this.#group = true;
     await this.#phone.connection.request(
       { type: 'call_invitation', to_user_id: peer.id, call_id: this.id, call_type: this.type }, true);
-    if (peer.why) throw new SwitchboardError(`peer_${peer.why}`, `${peer.id} cannot come`);
+    if (peer.why) throw new SwitchboardError(`peer_${peer.why}`);
     await this.#link(peer).start();
   }
 
@@ -180,8 +182,8 @@ export class Call extends Emitter {
       this.invited = true;
       const { call_id, status, reason } = await this.#phone.connection.request(message, true);
       this.id = call_id;
-      if (this.#is('ended')) return this.#say('call_cancelled', {});
-      if (status === 'ended') throw new SwitchboardError(`peer_${reason}`, `${callees} is ${reason}`);
+      if (/** @type {string} */ (this.state) === 'ended') return this.#say('call_cancelled', {});
+      if (status === 'ended') throw new SwitchboardError(`peer_${reason}`);
       // Both called at once, and theirs came first: ours answers it.
       if (status === 'answered') {
         this.#unsaid = [];
@@ -252,7 +254,7 @@ export class Call extends Emitter {
     this.reason = reason;
     this.#endedAt = Date.now();
     clearInterval(this.#watch);
-    for (const peer of this.#inner()) peer.link?.close();
+    this.links((link) => link.close());
     for (const track of this.#own) track.stop();
     this.#own.clear();
     this.#phone.over(this);
@@ -265,19 +267,9 @@ export class Call extends Emitter {
     if (this.since) for (const peer of this.#inner()) if (peer.link) this.#trouble(peer, 'socket', away);
   }
 
-  /** @internal The service does not know what we told each other last. */
-  resync() {
-    for (const { link } of this.#inner()) link?.resync();
-  }
-
-  /** @internal Another network. */
-  restart() {
-    for (const { link } of this.#inner()) link?.restart();
-  }
-
-  /** @internal @param {RTCConfiguration} rtc */
-  configure(rtc) {
-    for (const { link } of this.#inner()) link?.configure(rtc);
+  /** @internal @param {(link: Link) => void} f */
+  links(f) {
+    for (const { link } of this.#inner()) if (link) f(link);
   }
 
   /** @internal Says so at once, as the page goes. */
@@ -354,18 +346,13 @@ export class Call extends Emitter {
     for (const [type, fields] of this.#unsaid.splice(0)) this.#say(type, fields);
   }
 
-  /** @param {CallState} state by now, whatever it was before something was waited for */
-  #is(state) {
-    return this.state === state;
-  }
-
   #alive() {
-    if (this.state === 'ended') throw new SwitchboardError('call_ended', 'it is over', { reason: this.reason ?? undefined });
+    if (this.state === 'ended') throw new SwitchboardError('call_ended', undefined, { reason: this.reason ?? undefined });
   }
 
   /** @param {CallType} type @param {MediaStream} [given] */
   async #open(type, given) {
-    if (!globalThis.RTCPeerConnection) throw new SwitchboardError('unsupported_browser', 'no WebRTC here');
+    if (!globalThis.RTCPeerConnection) throw new SwitchboardError('unsupported_browser');
     let stream = given;
     const video = type === 'video';
     if (!stream) {

@@ -15,16 +15,9 @@ import { SwitchboardError, refusal, typed } from './base.js';
  */
 
 /** Closed for good: coming back would end the same way. */
-const FINAL = /** @type {Record<number, string>} */ ({
-  1002: 'invalid',
-  1003: 'invalid',
-  1007: 'invalid',
-  1009: 'invalid',
-  4400: 'invalid',
-  4403: 'forbidden',
-  4404: 'not_found',
-  4409: 'replaced',
-});
+const FINAL = /** @type {Record<number, string>} */ ({ 4400: 'invalid', 4403: 'forbidden', 4404: 'not_found', 4409: 'replaced' });
+/** And so would these of the protocol. */
+const MISTAKES = [1002, 1003, 1007, 1009];
 const FIRST_RETRY = 500;
 const LAST_RETRY = 15_000;
 const PATIENCE = 10_000;
@@ -49,8 +42,10 @@ export class Connection {
   /** @type {string | undefined} */
   #token;
   #refused = false;
-  /** @type {{ promise: Promise<void>, resolve: () => void, reject: (error: SwitchboardError) => void } | undefined} */
+  /** @type {PromiseWithResolvers<void> | undefined} */
   #opening;
+  /** @type {AbortController | undefined} */
+  #watch;
 
   /**
    * @param {{ url: string, user: string, deviceId: string, token?: Token }} where
@@ -63,29 +58,23 @@ export class Connection {
 
   open() {
     if (this.state === 'connected') return Promise.resolve();
-    if (!this.#opening) {
-      let resolve = () => {};
-      /** @type {(error: SwitchboardError) => void} */
-      let reject = () => {};
-      /** @type {Promise<void>} */
-      const promise = new Promise((yes, no) => ((resolve = yes), (reject = no)));
-      promise.catch(() => {});
-      this.#opening = { promise, resolve, reject };
-    }
+    const opening = (this.#opening ??= Promise.withResolvers());
+    opening.promise.catch(() => {});
     if (this.state === 'idle' || this.state === 'closed') {
-      for (const name of ['online', 'visibilitychange']) window.addEventListener(name, this.#wake, true);
+      const { signal } = (this.#watch = new AbortController());
+      for (const name of ['online', 'visibilitychange']) window.addEventListener(name, () => this.#wake(), { capture: true, signal });
       this.#enter('connecting');
       this.#dial();
     }
-    return this.#opening.promise;
+    return opening.promise;
   }
 
   /** @param {SwitchboardError} [error] why, where it is not as asked */
   close(error) {
     if (this.state === 'closed') return;
-    for (const name of ['online', 'visibilitychange']) window.removeEventListener(name, this.#wake, true);
+    this.#watch?.abort();
     this.#hangUp(1000);
-    const why = error ?? new SwitchboardError('disconnected', 'the connection was closed');
+    const why = error ?? new SwitchboardError('disconnected');
     for (const { reject } of this.#waiting.values()) reject(why);
     this.#waiting.clear();
     this.#session = '';
@@ -108,7 +97,8 @@ export class Connection {
    */
   request(message, keep = false) {
     return new Promise((resolve, reject) => {
-      if (!this.#ready && (!keep || this.state === 'closed')) return reject(new SwitchboardError('disconnected', 'not connected'));
+      // Resumed and not yet caught up, it waits with what is kept.
+      if (this.state !== 'connected' && (!keep || this.state === 'closed')) return reject(new SwitchboardError('disconnected'));
       const ref = message.ref ?? `${(this.#refs += 1)}`;
       const waiting = { message: { ...message, ref }, keep, resolve, reject };
       this.#waiting.set(`${ref}`, waiting);
@@ -117,7 +107,7 @@ export class Connection {
       setTimeout(() => {
         // A page may use a `ref` again.
         if (this.#waiting.get(`${ref}`) === waiting) this.#waiting.delete(`${ref}`);
-        reject(new SwitchboardError('timeout', 'no answer'));
+        reject(new SwitchboardError('timeout'));
       }, PATIENCE);
     });
   }
@@ -126,7 +116,7 @@ export class Connection {
   async token(fresh = false) {
     const { token } = this.where;
     const left = expiry(this.#token) - Date.now();
-    if (typeof token !== 'function') this.#token = token;
+    if (typeof token !== 'function') this.#token = token?.trim();
     else if (fresh || !this.#token || left < 30_000) this.#token = (await token()).trim();
     return this.#token;
   }
@@ -169,21 +159,15 @@ export class Connection {
     }
     // Meanwhile it was closed, or dialled anew.
     if (dial !== this.#dials) return;
+    // No token has such characters, and a browser would not let them into the name of a subprotocol.
+    if (token && /[^\w.~+-]/.test(token)) return this.#closed(4401, 'that is no token');
     const { url, user, deviceId } = this.where;
     const to = `${url.replace(/^http/, 'ws')}ws/${encodeURIComponent(user)}?device_id=${encodeURIComponent(deviceId)}`;
     const socket = (this.#socket = new WebSocket(to, token ? ['switchboard', `bearer.${token}`] : ['switchboard']));
     this.#after('pong', PATIENCE, () => this.#lost());
     socket.onopen = () =>
       this.send(this.#session ? { type: 'resume', session_id: this.#session, seq: this.#seq } : { type: 'hello' });
-    socket.onmessage = ({ data }) => {
-      let message;
-      try {
-        message = JSON.parse(data);
-      } catch {
-        return;
-      }
-      this.#receive(message);
-    };
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
 
@@ -269,16 +253,17 @@ export class Connection {
     });
   }
 
-  #wake = () => {
+  #wake() {
     if (document.visibilityState === 'hidden') return;
     if (this.state === 'connected') this.#probe();
     else if (!this.#socket) this.#dial();
-  };
+  }
 
   /** @param {number} code @param {string} reason */
   #closed(code, reason) {
     if (reason === 'too many devices') return this.close(new SwitchboardError('too_many_devices', reason));
-    if (FINAL[code]) return this.close(new SwitchboardError(FINAL[code], reason || `closed with ${code}`));
+    const final = MISTAKES.includes(code) ? 'invalid' : FINAL[code];
+    if (final) return this.close(new SwitchboardError(final, reason));
     if (code === 4401) {
       if (this.#refused || typeof this.where.token !== 'function') return this.close(new SwitchboardError('unauthorized', reason));
       this.#refused = true;
@@ -296,7 +281,7 @@ export class Connection {
     for (const [ref, { keep, reject }] of this.#waiting) {
       if (keep) continue;
       this.#waiting.delete(ref);
-      reject(new SwitchboardError('disconnected', 'the connection was lost'));
+      reject(new SwitchboardError('disconnected'));
     }
     if (this.state === 'connected') this.#enter('reconnecting');
     this.#retry(wait);

@@ -37,7 +37,7 @@ export class Link {
   #round = 0;
   #limit = 0;
   #restarting = 0;
-  #before = { lost: 0, received: 0 };
+  #before = { lost: 0, all: 0 };
   up = false;
 
   /** @param {PeerOptions} options @param {PeerOwner} owner */
@@ -127,33 +127,30 @@ export class Link {
     clearTimeout(this.#limit);
     clearTimeout(this.#restarting);
     this.#settled = false;
-    this.#pc.onconnectionstatechange = this.#pc.onicecandidate = this.#pc.ontrack = null;
     this.#pc.close();
   }
 
   /** @returns {Promise<PeerStats>} */
   async stats() {
     /** @type {any[]} */
-    const all = [];
-    (await this.#pc.getStats()).forEach((one) => all.push(one));
-    const pair = all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
-    const local = all.find((s) => s.id === pair?.localCandidateId);
-    const remote = all.find((s) => s.id === pair?.remoteCandidateId);
+    const all = [...(await this.#pc.getStats()).values()];
+    const pair = all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded') ?? {};
+    const ends = [pair.localCandidateId, pair.remoteCandidateId];
     const inbound = all.filter((s) => s.type === 'inbound-rtp');
     /** @param {string} name */
     const sum = (name) => inbound.reduce((so, s) => so + (s[name] ?? 0), 0);
     /** @param {number | undefined} seconds */
     const ms = (seconds) => (seconds === undefined ? null : Math.round(seconds * 1000));
-    const [lost, received] = [sum('packetsLost'), sum('packetsReceived')];
-    const [newlyLost, newly] = [Math.max(0, lost - this.#before.lost), received - this.#before.received];
-    this.#before = { lost, received };
+    const now = { lost: sum('packetsLost'), all: sum('packetsLost') + sum('packetsReceived') };
+    const [lost, since] = [now.lost - this.#before.lost, now.all - this.#before.all];
+    this.#before = now;
     return {
-      rtt: ms(pair?.currentRoundTripTime),
+      rtt: ms(pair.currentRoundTripTime),
       jitter: ms(inbound.find((s) => s.kind === 'audio')?.jitter),
-      loss: newly + newlyLost > 0 ? newlyLost / (newly + newlyLost) : null,
+      loss: since > 0 ? Math.max(0, lost / since) : null,
       bytesReceived: sum('bytesReceived'),
       framesDecoded: sum('framesDecoded'),
-      relayed: local?.candidateType === 'relay' || remote?.candidateType === 'relay',
+      relayed: all.some((s) => ends.includes(s.id) && s.candidateType === 'relay'),
     };
   }
 
@@ -256,17 +253,16 @@ const CODES = /** @type {Record<string, string>} */ ({
   SecurityError: 'permission_denied',
   NotFoundError: 'device_not_found',
   OverconstrainedError: 'device_not_found',
-  NotReadableError: 'device_in_use',
-  AbortError: 'device_in_use',
 });
 
 /** @param {() => Promise<MediaStream>} ask */
 async function asked(ask) {
-  if (!navigator.mediaDevices) throw new SwitchboardError('insecure_context', 'microphones need https or localhost');
+  if (!navigator.mediaDevices) throw new SwitchboardError('insecure_context');
   try {
     return await ask();
   } catch (error) {
     const { name, message } = /** @type {DOMException} */ (error);
+    // NotReadableError, AbortError: another program has it.
     throw new SwitchboardError(CODES[name] ?? 'device_in_use', message);
   }
 }

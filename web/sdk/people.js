@@ -1,4 +1,5 @@
 // Who is there, and who called in vain.
+import { query, tell } from './base.js';
 
 /**
  * @typedef {import('./switchboard.js').Switchboard} Switchboard
@@ -36,9 +37,10 @@ export class Presence {
     return () => {
       const gone = users.filter((id) => {
         const all = this.#watchers.get(id);
-        return all?.delete(seen) && !all.size && this.#watchers.delete(id);
+        if (!all?.delete(seen) || all.size) return false;
+        this.#known.delete(id);
+        return this.#watchers.delete(id);
       });
-      for (const id of gone) this.#known.delete(id);
       this.#tell('presence_unsubscribe', gone);
     };
   }
@@ -58,13 +60,7 @@ export class Presence {
       const watchers = this.#watchers.get(person.id);
       if (!watchers || (known && known.version >= version && known.status === status)) continue;
       this.#known.set(person.id, person);
-      for (const seen of [...watchers]) {
-        try {
-          seen(person);
-        } catch (error) {
-          globalThis.reportError?.(error);
-        }
-      }
+      tell(watchers, person);
     }
     return true;
   }
@@ -87,8 +83,7 @@ export class Missed {
 
   /** @param {{ limit?: number, cursor?: string }} [page] */
   async list({ limit = 100, cursor } = {}) {
-    const more = cursor ? `&cursor=${encodeURIComponent(cursor)}` : '';
-    const { missed_calls, next_cursor, unseen_count } = await this.#phone.fetch(`api/call/missed?limit=${limit}${more}`);
+    const { missed_calls, next_cursor, unseen_count } = await this.#phone.fetch(`api/call/missed${query({ limit, cursor })}`);
     this.counted(unseen_count);
     return { calls: missed_calls, next: next_cursor };
   }
@@ -103,8 +98,8 @@ export class Missed {
   }
 
   /** @internal @param {number | null | undefined} count */
-  counted(count) {
-    if (count === null || count === undefined || count === this.count) return;
+  counted(count = null) {
+    if (count === null || count === this.count) return;
     this.count = count;
     this.#phone.emit('missed_count', count);
   }

@@ -1,5 +1,5 @@
 // Presence and calls of one user, over one socket that keeps itself connected. See docs/CLIENT.md.
-import { Emitter, SwitchboardError, refusal } from './base.js';
+import { Emitter, SwitchboardError, query, refusal } from './base.js';
 import { Call } from './call.js';
 import { Connection } from './connection.js';
 import { listDevices } from './peer.js';
@@ -66,7 +66,7 @@ export class Switchboard extends Emitter {
       if (!deviceId) sessionStorage.setItem(this.#keys.device, id);
     });
     navigator.mediaDevices?.addEventListener('devicechange', () => this.emit('devices', null));
-    const moved = () => this.#live.forEach((call) => call.restart());
+    const moved = () => this.#links((link) => link.restart());
     window.addEventListener('online', moved);
     /** @type {any} */ (navigator).connection?.addEventListener('change', moved);
   }
@@ -90,8 +90,8 @@ export class Switchboard extends Emitter {
    * @param {import('./call.js').MediaOptions} [options]
    */
   async call(to, { type = 'voice', stream } = {}) {
-    if (this.state !== 'connected') throw new SwitchboardError('disconnected', 'not connected');
-    if (this.#live.size) throw new SwitchboardError('caller_busy', 'one call at a time');
+    if (this.state !== 'connected') throw new SwitchboardError('disconnected');
+    if (this.#live.size) throw new SwitchboardError('caller_busy');
     const call = this.#add(new Call(this, 'out', type, { id: this.user, name: this.user }));
     await call.dial([to].flat().map(String), stream);
     return call;
@@ -113,9 +113,10 @@ export class Switchboard extends Emitter {
     try {
       answer = await fetch(this.url + path.replace(/^\//, ''), { ...init, headers });
     } catch (error) {
-      throw new SwitchboardError('disconnected', String(error));
+      throw new SwitchboardError('disconnected', `${error}`);
     }
-    const body = await answer.json().catch(() => ({}));
+    const json = /json/.test(answer.headers.get('content-type') ?? '');
+    const body = await answer[json ? 'json' : 'text']().catch(() => ({}));
     const after = Number(answer.headers.get('retry-after'));
     if (!answer.ok) throw refusal({ retry_after_ms: after ? after * 1000 : undefined, ...body });
     return body;
@@ -135,7 +136,7 @@ export class Switchboard extends Emitter {
     if (type === 'call_invitation') return this.#invited(message);
     if (type === 'server_draining') return this.emit('draining', null);
     const call = this.calls.get(call_id);
-    if (call) return void call.receive(message).catch(globalThis.reportError);
+    if (call) return void call.receive(message).catch(reportError);
     for (const one of this.#live) if (one.id === null && call_id) one.backlog.push(message);
     if (type === 'error') return this.emit('error', refusal(message));
     if (!call_id) this.emit('message', message);
@@ -168,6 +169,11 @@ export class Switchboard extends Emitter {
 
   // --- own -----------------------------------------------------------------------------------------------------------
 
+  /** @param {(link: import('./peer.js').Link) => void} f */
+  #links(f) {
+    for (const call of this.#live) call.links(f);
+  }
+
   /** @param {Call} call */
   #add(call) {
     this.#live.add(call);
@@ -179,7 +185,7 @@ export class Switchboard extends Emitter {
   #invited(message) {
     const from = `${message.from_user_id}`;
     const known = this.calls.get(message.call_id);
-    if (known) return void known.ring(message).catch(globalThis.reportError);
+    if (known) return void known.ring(message).catch(reportError);
     for (const call of this.#live) {
       if (call.id !== null || !call.peers.has(from) || call.peers.size > 1) continue;
       // Theirs crosses ours: what the service says to ours tells what becomes of it.
@@ -204,7 +210,8 @@ export class Switchboard extends Emitter {
     for (const call of this.#live) {
       if (call.id === null) continue;
       if (!calls?.some((/** @type {any} */ one) => one.call_id === call.id)) void this.settle(call);
-      else call.resync();
+      // It does not know what we told each other last.
+      else call.links((link) => link.resync());
     }
     // What this tab was in before it was loaded anew.
     const before = JSON.parse(sessionStorage.getItem(this.#keys.calls) ?? '[]');
@@ -216,19 +223,23 @@ export class Switchboard extends Emitter {
 
   /** @param {RTCIceServer[]} iceServers */
   #ice(iceServers) {
-    this.rtc = { iceServers, ...this.#overlay };
-    for (const call of this.#live) call.configure(this.rtc);
+    this.#configure(iceServers);
     clearTimeout(this.#iceTimer);
     // Only REST says how long credentials hold.
     if (iceServers.some((server) => server.credential)) void this.#renewIce();
+  }
+
+  /** @param {RTCIceServer[]} iceServers */
+  #configure(iceServers) {
+    this.rtc = { iceServers, ...this.#overlay };
+    this.#links((link) => link.configure(this.rtc));
   }
 
   async #renewIce() {
     let wait = 60_000;
     try {
       const { ice_servers, ttl_seconds } = await this.fetch('api/ice-servers');
-      this.rtc = { iceServers: ice_servers, ...this.#overlay };
-      for (const call of this.#live) call.configure(this.rtc);
+      this.#configure(ice_servers);
       wait = ttl_seconds * 750;
     } catch {
       // The next time, then.
@@ -248,10 +259,4 @@ export class Switchboard extends Emitter {
     sessionStorage.removeItem(this.#keys.device);
     return id;
   }
-}
-
-/** @param {Record<string, string | number | undefined>} fields */
-function query(fields) {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, `${value}`]))}` : '';
 }

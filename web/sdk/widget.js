@@ -126,32 +126,39 @@ export class Panel extends HTMLElement {
 }
 customElements.define('switchboard-call', Panel);
 
-/** What the tag asks for. @param {DOMStringMap} asked */
-async function start({ user, token, tokenUrl, lang }) {
-  if (!user) throw new Error('the tag of the widget needs data-user');
-  const tag = pick([lang, document.documentElement.lang, ...navigator.languages]);
+/** What rings on this page for a call and, once it is answered, shows it. @param {import('../shared/i18n.js').Tag} tag */
+export async function ringer(tag) {
   const { dir } = LANGUAGES[tag];
   const t = await speaker((one) => import(`../call/strings/${one}.js`), tag);
-  const fetched = async () => {
-    const response = await fetch(String(tokenUrl), { credentials: 'include' });
-    const text = (await response.text()).trim();
-    return text.startsWith('{') ? JSON.parse(text).token : text;
-  };
-  const phone = new Switchboard({ user, ...(tokenUrl ? { token: fetched } : token ? { token } : {}) });
   const ring = new Ring();
   ring.dir = dir;
   document.body.append(ring);
-  phone.on('incoming', (/** @type {Call} */ call) => {
+  return (/** @type {Call} */ call) => {
+    // It may be over before all this was loaded.
+    if (call.state === 'ended') return;
     ring.ring(call, t);
     let shown = false;
-    call.on('state', (/** @type {string} */ state) => {
+    call.on('state', (state) => {
       if (shown || !['connecting', 'active'].includes(state)) return;
       shown = true;
       const panel = new Panel();
       panel.dir = dir;
       panel.show(call, t);
     });
-  });
+  };
+}
+
+/** What the tag asks for. @param {DOMStringMap} asked */
+async function start({ user, token, tokenUrl, lang }) {
+  if (!user) throw new Error('the tag of the widget needs data-user');
+  const ring = await ringer(pick([lang, document.documentElement.lang, ...navigator.languages]));
+  const fetched = async () => {
+    const response = await fetch(String(tokenUrl), { credentials: 'include' });
+    const text = (await response.text()).trim();
+    return text.startsWith('{') ? JSON.parse(text).token : text;
+  };
+  const phone = new Switchboard({ user, ...(tokenUrl ? { token: fetched } : token ? { token } : {}) });
+  phone.on('incoming', ring);
   // A page that is not let in has no telephone; its own work goes on.
   phone.connect().catch((/** @type {Error} */ error) => console.warn('switchboard:', error));
 }

@@ -13,35 +13,8 @@ use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{CallType, Phase, Reason};
 use crate::store::{Store, StoreError, vocabulary, within};
 
-/// A call somebody missed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MissedCall {
-    /// The call.
-    pub id: CallId,
-    /// Who called.
-    pub caller_id: UserId,
-    /// Their name as it was then.
-    pub caller_name: Option<String>,
-    /// Who missed it.
-    pub callee_id: UserId,
-    /// Voice or video.
-    pub call_type: CallType,
-    /// When it started.
-    pub call_time: Timestamp,
-    /// In the call-history vocabulary.
-    pub call_status: &'static str,
-    /// Why it was missed.
-    pub reason: Option<Reason>,
-    /// Whether the callee has seen that.
-    pub seen_by_callee: bool,
-    /// The conversation it belongs to.
-    pub conversation_id: Option<ConversationId>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-}
-
 /// Missed calls, newest first, and where the next page starts, if there is more.
-pub type MissedPage = (Vec<MissedCall>, Option<Cursor>);
+pub type MissedPage = (Vec<HistoryRow>, Option<Cursor>);
 
 /// One callee's row of a call, in the call-history vocabulary.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +121,6 @@ pub async fn missed(store: &Store, filter: &MissedFilter) -> Result<MissedPage, 
         .into_iter()
         // A call deleted between the two queries is no longer missed.
         .filter_map(|leg| rows.get(&leg.call_id).map(|row| history_row(row, leg)))
-        .map(|row| row.map(MissedCall::from))
         .collect::<Result<_, _>>()?;
     Ok((page, next))
 }
@@ -224,22 +196,4 @@ fn history_row(row: &calls::Model, leg: call_legs::Model) -> Result<HistoryRow, 
             .map(|text| read("conversation id", text, |text| ConversationId::parse(text).ok()))
             .transpose()?,
     })
-}
-
-impl From<HistoryRow> for MissedCall {
-    fn from(row: HistoryRow) -> Self {
-        Self {
-            id: row.id,
-            caller_id: row.caller_id,
-            caller_name: row.caller_name,
-            callee_id: row.callee_id,
-            call_type: row.call_type,
-            call_time: row.call_time,
-            call_status: row.call_status,
-            reason: row.reason,
-            seen_by_callee: row.seen_by_callee,
-            conversation_id: row.conversation_id,
-            ended_at: row.ended_at,
-        }
-    }
 }

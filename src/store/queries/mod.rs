@@ -13,9 +13,9 @@ mod span;
 mod stats;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
-pub use history::{HistoryRow, MissedCall, MissedFilter, MissedPage, history_between, missed, unseen_count};
+pub use history::{HistoryRow, MissedFilter, MissedPage, history_between, missed, unseen_count};
 pub use people::{Person, names, people};
-pub use presence::{all_statuses, is_known, last_seen, settle_statuses};
+pub use presence::{is_known, last_seen, settle_statuses};
 pub use profiles::profiles;
 pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};

@@ -24,7 +24,8 @@ pub struct Person {
 }
 
 /// The people after `after` in the order of user ids, byte by byte; with `sought`, a text in lower case, only
-/// those whose id or name has it in it.
+/// those whose id or name may have it in it: databases know small and capital letters of ASCII alone for sure, so
+/// whatever stands for another letter there is for the reader to compare.
 pub async fn people(
     store: &Store,
     sought: Option<&str>,
@@ -82,11 +83,15 @@ pub async fn names(store: &Store, whom: &[UserId]) -> Result<HashMap<UserId, Str
     Ok(names)
 }
 
-/// A text as part of a `LIKE`: what is special there stands for itself.
+/// A text as part of a `LIKE`: what is special there stands for itself, and anything for letters beyond ASCII.
 fn pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
     for letter in text.chars() {
+        if !letter.is_ascii() {
+            pattern.push('%');
+            continue;
+        }
         if matches!(letter, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -104,5 +109,6 @@ mod tests {
     fn what_is_sought_stands_for_itself() {
         assert_eq!(pattern("ann"), "%ann%");
         assert_eq!(pattern("50%_\\"), "%50\\%\\_\\\\%");
+        assert_eq!(pattern("jürg"), "%j%rg%");
     }
 }

@@ -42,12 +42,6 @@ pub async fn is_known(store: &Store, who: &UserId) -> Result<bool, StoreError> {
     found.await
 }
 
-/// When everybody was last seen, for the start of the service.
-pub async fn all_statuses(store: &Store) -> Result<Vec<(UserId, Timestamp)>, StoreError> {
-    let db = store.readers();
-    within(select().into_tuple().all(db.as_ref())).await?.into_iter().map(known).collect()
-}
-
 /// At the start nobody is here yet: everybody is offline and in no call. When they were last seen stays.
 pub async fn settle_statuses(store: &Store) -> Result<(), StoreError> {
     use user_status::Column as S;

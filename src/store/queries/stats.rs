@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::Phase;
 use crate::store::statistics::{Grid, Group, Step, Tally, total};
-use crate::store::{PATIENCE, Store, StoreError, within_limit};
+use crate::store::{Store, StoreError};
 
 /// Which calls are counted: those started from `since` to before `until`.
 #[derive(Debug, Clone)]
@@ -67,27 +67,23 @@ pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Gr
     let mut missed = calls_with(period.member.as_ref(), true);
     missed.and_where(Expr::col((call_legs::Entity, call_legs::Column::CallId)).equals((calls::Entity, C::Id)));
     let db = store.readers();
-    let rows: Vec<Counted> = within_limit(
-        PATIENCE,
-        calls::Entity::find()
-            .select_only()
-            .expr_as(stretch(store.inner.backend, grid), "stretch")
-            .column(C::Phase)
-            .column(C::Reason)
-            .expr_as(Expr::col(C::AnsweredAt).is_not_null(), "answered")
-            .expr_as(Expr::exists(missed), "missed")
-            .expr_as(Expr::col(C::Id).count(), "calls")
-            .expr_as(Expr::cust("CAST(SUM(duration_seconds) AS BIGINT)"), "seconds")
-            .filter(condition(period))
-            .group_by(Expr::cust("1"))
-            .group_by(Expr::cust("2"))
-            .group_by(Expr::cust("3"))
-            .group_by(Expr::cust("4"))
-            .group_by(Expr::cust("5"))
-            .into_tuple()
-            .all(db.as_ref()),
-    )
-    .await?;
+    let groups = calls::Entity::find()
+        .select_only()
+        .expr_as(stretch(store.inner.backend, grid), "stretch")
+        .column(C::Phase)
+        .column(C::Reason)
+        .expr_as(Expr::col(C::AnsweredAt).is_not_null(), "answered")
+        .expr_as(Expr::exists(missed), "missed")
+        .expr_as(Expr::col(C::Id).count(), "calls")
+        .expr_as(Expr::cust("CAST(SUM(duration_seconds) AS BIGINT)"), "seconds")
+        .filter(condition(period))
+        .group_by(Expr::cust("1"))
+        .group_by(Expr::cust("2"))
+        .group_by(Expr::cust("3"))
+        .group_by(Expr::cust("4"))
+        .group_by(Expr::cust("5"))
+        .into_tuple();
+    let rows: Vec<Counted> = store.in_turn(async move { groups.all(db.as_ref()).await }).await?;
     rows.into_iter()
         .map(|(stretch, phase, why, answered, missed, calls, seconds)| {
             Ok(Group {
@@ -142,7 +138,7 @@ async fn spread(store: &Store, amount: Expr, which: Condition) -> Result<Option<
         .columns(["amount", "place", "places", "total"])
         .from_subquery(ranked, "ranked")
         .and_where(Expr::cust("place IN ((places + 1) / 2, (places + 2) / 2, (95 * places + 99) / 100, places)"));
-    let rows = chosen_rows(store, &chosen).await?;
+    let rows = chosen_rows(store, chosen).await?;
     let Some((_, _, places, total)) = rows.first().copied() else { return Ok(None) };
     let at = |place| rows.iter().find(|row| row.1 == place).map_or(0, |row| row.0);
     Ok(Some(Spread {
@@ -154,13 +150,14 @@ async fn spread(store: &Store, amount: Expr, which: Condition) -> Result<Option<
     }))
 }
 
-async fn chosen_rows(store: &Store, chosen: &SelectStatement) -> Result<Vec<(i64, i64, i64, i64)>, StoreError> {
+async fn chosen_rows(store: &Store, chosen: SelectStatement) -> Result<Vec<(i64, i64, i64, i64)>, StoreError> {
     let db = store.readers();
-    within_limit(PATIENCE, async {
-        let rows = db.query_all(chosen).await?;
-        rows.iter().map(|row| row.try_get_many("", &["amount", "place", "places", "total"].map(String::from))).collect()
-    })
-    .await
+    let columns = ["amount", "place", "places", "total"].map(String::from);
+    let rows = async move {
+        let rows = db.query_all(&chosen).await?;
+        rows.iter().map(|row| row.try_get_many("", &columns)).collect()
+    };
+    store.in_turn(rows).await
 }
 
 fn condition(period: &Period) -> Condition {

@@ -45,8 +45,6 @@ enum Job {
     Refused(CallId),
     /// Write these statuses when there is room.
     Statuses(Vec<StatusRow>),
-    /// Write these names when there is room.
-    Names(Vec<(UserId, String)>),
     /// Write whose these profiles are when there is room.
     Profiles(Vec<(UserId, UserId)>),
     /// Take in what a client says of a call.
@@ -105,13 +103,6 @@ impl Writer {
     /// Opens the record of a call that a client reported instead of making it here. Like [`Ledger::open`].
     pub fn open_reported(&self, record: Record) -> Receipt {
         self.hand_over(record, true)
-    }
-
-    /// Stores names as last seen. Nobody waits for it.
-    pub fn names(&self, names: Vec<(UserId, String)>) {
-        if self.has_room() {
-            self.send(Job::Names(names));
-        }
     }
 
     /// Takes in what a client says of a call, as far as it counts. `false` when there is no such call.

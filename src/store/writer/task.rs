@@ -153,7 +153,6 @@ impl Task {
                 }
                 Job::Refused(id) => self.refused.insert(id),
                 Job::Statuses(rows) => self.kept.put_statuses(rows),
-                Job::Names(names) => self.kept.names.extend(names),
                 Job::Profiles(owners) => self.kept.profiles.extend(owners),
                 Job::Flush(answer) => self.flushes.push(answer),
             }
@@ -262,7 +261,6 @@ impl Task {
             }
             Job::Refused(id) => self.refused.insert(id),
             Job::Statuses(rows) => self.kept.put_statuses(rows),
-            Job::Names(names) => self.kept.names.extend(names),
             Job::Profiles(owners) => self.kept.profiles.extend(owners),
             Job::Flush(answer) => self.flushes.push(answer),
         }

@@ -2,6 +2,7 @@
 
 use super::driver::Browser;
 use super::page::Page;
+use super::phone::ANSWER;
 use super::stage::Stage;
 use crate::harness::socket::connect_call;
 use crate::harness::{PATIENCE, Service, Socket, Store, within};
@@ -11,6 +12,7 @@ in_browsers!(
     a_live_call_is_ended_from_the_dashboard,
     all_missed_calls_are_marked_as_seen,
     filters_survive_a_reload_and_shape_the_csv,
+    a_call_to_the_administrator_rings_on_the_dashboard,
 );
 
 pub const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -43,7 +45,8 @@ pub async fn some_calls(service: &Service) -> Calls {
     Calls { live, _talking: [one, two] }
 }
 
-async fn dashboard(stage: &Stage, service: &Service, path: &str) -> Page {
+/// The dashboard, connected.
+pub async fn dashboard(stage: &Stage, service: &Service, path: &str) -> Page {
     let page = stage.launch(Browser::of("9")).await;
     page.goto(&service.url(path)).await;
     page.until_is("#connection", "data-state", "connected").await;
@@ -54,7 +57,8 @@ async fn number(store: &Store, from: &str, rest: &str) -> String {
     store.open().await.count(from, rest).await.to_string()
 }
 
-async fn shows(page: &Page, name: &str, value: &str) {
+/// Waits until one of the numbers has this value.
+pub async fn shows(page: &Page, name: &str, value: &str) {
     page.until_is(&format!("#overview [data-number={name}]"), "data-value", value).await;
 }
 
@@ -144,4 +148,22 @@ async fn filters_survive_a_reload_and_shape_the_csv(stage: Stage) {
     })
     .await;
     assert_eq!(csv.lines().count(), 3, "a heading and two calls: {csv}");
+}
+
+async fn a_call_to_the_administrator_rings_on_the_dashboard(stage: Stage) {
+    let service = Service::start(&stage.store).await;
+    let (anna, admin) =
+        tokio::join!(stage.open(&service, "1"), dashboard(&stage, &service, "/admin?view=devices&user=1"));
+    // Whoever the service makes the administrator where everybody is believed.
+    anna.dial("admin", "voice").await;
+    admin.rings_for("1").await;
+    admin.click(ANSWER).await;
+    tokio::join!(anna.call_is("active"), admin.until_shown("switchboard-call >>> #hang-up"));
+    // The view behind it goes on, and is as it was afterwards.
+    admin.until_shown("#sessions a[href*='call=']").await;
+    admin.click("switchboard-call >>> #hang-up").await;
+    anna.learns("completed", "").await;
+    admin.until_gone("switchboard-call").await;
+    admin.until_gone("#sessions a[href*='call=']").await;
+    assert_eq!(super::calls::reasons(&stage.store).await, ["completed"]);
 }

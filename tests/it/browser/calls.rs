@@ -1,6 +1,5 @@
 //! Two people call each other: how it is on both screens, and what is kept of it.
 
-use super::page::Page;
 use super::phone::{ANSWER, DECLINE, RING, talk};
 use super::stage::Stage;
 use crate::harness::{PATIENCE, Service, Store, within};
@@ -37,12 +36,6 @@ async fn missed(store: &Store) -> Vec<String> {
     rows.into_iter().flatten().collect()
 }
 
-/// Camera and microphone are given back, and nothing keeps a connection.
-async fn lets_go(page: &Page) {
-    page.until("no connection is left open", "__look.open().length", |open| open == 0).await;
-    page.until("microphone and camera are let go", "__look.recording()", |open| open == 0).await;
-}
-
 async fn a_video_call_is_seen_and_heard_on_both_sides(stage: Stage) {
     let service = Service::start(&stage.store).await;
     let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
@@ -51,7 +44,6 @@ async fn a_video_call_is_seen_and_heard_on_both_sides(stage: Stage) {
     tokio::join!(anna.sees_colour("2"), ben.sees_colour("1"));
     ben.click("#hang-up").await;
     tokio::join!(anna.learns("completed", ""), ben.learns("completed", ""));
-    tokio::join!(lets_go(&anna), lets_go(&ben));
     assert_eq!(reasons(&stage.store).await, ["completed"]);
     assert_eq!(missed(&stage.store).await, [""; 0]);
 }
@@ -67,7 +59,6 @@ async fn a_voice_call_is_heard_and_shows_nobody(stage: Stage) {
     }
     anna.click("#hang-up").await;
     tokio::join!(anna.learns("completed", ""), ben.learns("completed", ""));
-    tokio::join!(lets_go(&anna), lets_go(&ben));
     assert_eq!(reasons(&stage.store).await, ["completed"]);
 }
 
@@ -79,7 +70,6 @@ async fn who_declines_is_said_to_have_declined(stage: Stage) {
     ben.click(DECLINE).await;
     anna.learns("declined", "2 declined").await;
     ben.until_gone(RING).await;
-    tokio::join!(lets_go(&anna), lets_go(&ben));
     assert_eq!(reasons(&stage.store).await, ["declined"]);
     assert_eq!(missed(&stage.store).await, [""; 0]);
 }
@@ -113,7 +103,7 @@ async fn who_is_in_a_call_is_busy(stage: Stage) {
     let cleo = stage.open(&service, "3").await;
     cleo.dial("2", "voice").await;
     cleo.learns("busy", "2 is busy").await;
-    lets_go(&cleo).await;
+    cleo.lets_go().await;
     // The two notice nothing.
     assert!(!ben.is_shown(RING).await);
     tokio::join!(anna.hears(), ben.hears());
@@ -129,7 +119,6 @@ async fn who_is_not_there_is_offline_and_finds_the_call_later(stage: Stage) {
     let anna = stage.open(&service, "1").await;
     anna.dial("2", "voice").await;
     anna.learns("offline", "2 is offline").await;
-    lets_go(&anna).await;
     assert_eq!(reasons(&stage.store).await, ["offline"]);
     let ben = stage.open(&service, "2").await;
     ben.until_is("#missed", "data-count", "1").await;
@@ -168,7 +157,6 @@ async fn two_who_call_each_other_at_once_are_in_one_call(stage: Stage) {
     tokio::join!(anna.sees_colour("2"), ben.sees_colour("1"));
     ben.click("#hang-up").await;
     tokio::join!(anna.learns("completed", ""), ben.learns("completed", ""));
-    tokio::join!(lets_go(&anna), lets_go(&ben));
     let reasons = reasons(&stage.store).await;
     assert_eq!(reasons.iter().filter(|reason| *reason == "completed").count(), 1, "{reasons:?}");
     assert_eq!(missed(&stage.store).await, [""; 0], "nobody missed anything: {reasons:?}");
@@ -188,7 +176,6 @@ async fn a_video_call_answered_by_voice_has_one_picture(stage: Stage) {
     ben.click("#camera").await;
     anna.sees_colour("2").await;
     anna.click("#hang-up").await;
-    tokio::join!(lets_go(&anna), lets_go(&ben));
 }
 
 async fn a_call_is_muted_without_picture_and_ends(stage: Stage) {
@@ -212,5 +199,4 @@ async fn a_call_is_muted_without_picture_and_ends(stage: Stage) {
     tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
     ben.sees_colour("1").await;
     ben.click("#hang-up").await;
-    tokio::join!(lets_go(&anna), lets_go(&ben));
 }

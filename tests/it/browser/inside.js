@@ -1,16 +1,17 @@
 // Runs in every page of a story before the page's own scripts: what the stories look with.
 (() => {
-  const connections = [];
+  // Only those that are open: what a page has let go of, this must not hold.
+  let connections = [];
+  const open = () => (connections = connections.filter((one) => one.connectionState !== 'closed'));
   const Native = window.RTCPeerConnection;
   if (Native) {
     window.RTCPeerConnection = class extends Native {
       constructor(...given) {
         super(...given);
-        connections.push(this);
+        open().push(this);
       }
     };
   }
-  const open = () => connections.filter((one) => one.connectionState !== 'closed');
 
   /** `outer >>> inner` goes into the shadow root of `outer`. */
   const find = (path) => {
@@ -68,20 +69,27 @@
   const sent = (kind) => open().flatMap((one) => one.getTransceivers())
     .filter((one) => one.receiver.track.kind === kind).map((one) => one.sender.track);
 
-  // Every microphone and camera that was ever opened: a connection tells only of those it sends.
-  const tracks = [];
+  // Every microphone, camera and screen that is open: a connection tells only of those it sends.
+  let tracks = [];
+  const live = () => (tracks = tracks.filter((one) => one.readyState === 'live'));
   const devices = navigator.mediaDevices;
-  if (devices) {
-    const native = devices.getUserMedia.bind(devices);
-    devices.getUserMedia = async (wanted) => {
-      const stream = await native(wanted);
-      tracks.push(...stream.getTracks());
-      return stream;
-    };
+  for (const name of ['getUserMedia', 'getDisplayMedia']) {
+    const native = devices?.[name]?.bind(devices);
+    if (native) {
+      devices[name] = async (wanted) => {
+        const stream = await native(wanted);
+        live().push(...stream.getTracks());
+        return stream;
+      };
+    }
   }
 
-  /** How many microphones and cameras (or of one kind) are open now. */
-  const recording = (kind) => tracks.filter((one) => one.readyState === 'live' && (!kind || one.kind === kind)).length;
+  /** How many microphones, cameras and screens (or of one kind) are open now. */
+  const recording = (kind) => live().filter((one) => !kind || one.kind === kind).length;
+
+  /** Whether there is a call, on the call page or in the widget. */
+  const calling = () => Boolean(document.querySelector('switchboard-call'))
+    || !['idle', 'ended', undefined].includes(document.body?.dataset.call);
 
   /** The pixel in the middle of a video. */
   const centre = (path) => {
@@ -94,5 +102,5 @@
     return [...brush.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data.slice(0, 3)];
   };
 
-  window.__look = { find, shown, focused, arrived, ways, sent, recording, centre, open };
+  window.__look = { find, shown, focused, arrived, ways, sent, recording, calling, centre, open };
 })();

@@ -35,6 +35,16 @@ impl Page {
         assert!(["ended", "idle"].contains(&self.attribute("body", "data-call").await.as_deref().unwrap_or("")));
     }
 
+    /// Waits until the page holds nothing of a call that is over: no connection, no microphone, camera or screen.
+    /// One that is in a call, or gone, has nothing to let go of.
+    pub async fn lets_go(&self) {
+        if self.try_eval("__look.calling()").await != Ok(Value::Bool(false)) {
+            return;
+        }
+        self.until("no connection is left open", "__look.open().length", |open| open == 0).await;
+        self.until("nothing is recorded any more", "__look.recording()", |open| open == 0).await;
+    }
+
     async fn arrived(&self) -> [u64; 2] {
         serde_json::from_value(self.eval("__look.arrived()").await).expect("two numbers")
     }

@@ -57,13 +57,18 @@ impl Stage {
     }
 }
 
-/// Tells a story, then closes its browsers. A failure comes with what the pages said and a picture of each; an error
-/// that no page expected is a failure.
+/// Tells a story, then closes its browsers. A failure comes with what the pages said and a picture of each. A page
+/// that has no call any more and still holds something of one is a failure, and so is an error that no page expected.
 pub async fn tell<Story: Future<Output = ()>>(kind: Kind, name: &str, story: impl FnOnce(Stage) -> Story) {
     let _seat = SEATS.acquire().await.expect("a seat");
     harness::tell(kind, async |store| {
         let stage = Stage { store, driver: Arc::new(Driver::start().await), cast: Arc::default() };
-        let telling = tokio::time::timeout(WHOLE_STORY, story(stage.clone()));
+        let telling = tokio::time::timeout(WHOLE_STORY, async {
+            story(stage.clone()).await;
+            for page in stage.pages() {
+                page.lets_go().await;
+            }
+        });
         let outcome = AssertUnwindSafe(telling).catch_unwind().await;
         let failed = !matches!(outcome, Ok(Ok(())));
         let mut mistakes = Vec::new();

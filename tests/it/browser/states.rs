@@ -98,7 +98,7 @@ async fn call_page(stage: Stage, task: Task, language: &'static str) {
     ben.click("#missed").await;
     ben.until_shown("#missed-list").await;
     gallery.at(&ben, "missed-list").await;
-    ben.click("#missed-list form button").await;
+    ben.click("#missed-list [data-t=close]").await;
 
     talk(&ben, &anna, "voice").await;
     gallery.at(&ben, "active-voice").await;

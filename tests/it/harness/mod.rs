@@ -1,6 +1,7 @@
 //! What stories are told with: a service of their own ([`Service`]) on a database of their own
 //! ([`Store`]), people on sockets ([`Socket`]) and people who poll ([`Rest`]).
 
+pub mod cable;
 pub mod db;
 pub mod outage;
 pub mod phone;
@@ -9,6 +10,7 @@ pub mod service;
 pub mod socket;
 pub mod turn;
 
+pub use cable::Cable;
 pub use db::Store;
 pub use outage::Outage;
 pub use rest::Rest;

@@ -12,26 +12,15 @@ on_both!(
     a_killed_ring_is_over_for_everybody,
     a_killed_call_is_over_for_everybody,
     a_call_is_killed_while_the_database_is_away,
+    a_call_that_two_kill_at_once_ends_once,
     a_closed_session_is_over_for_good,
-    everybody_is_listed_as_they_may_be_seen,
-    the_directory_is_closed_to_users_where_it_should_be,
 );
 
-on_sqlite!(
-    the_sockets_of_a_page_are_one_session,
-    who_follows_everything_is_nudged,
-    following_outlives_a_lost_connection,
-    what_is_not_there_cannot_be_ended,
-);
+on_sqlite!(the_sockets_of_a_page_are_one_session, what_is_not_there_cannot_be_ended,);
 
-fn admin(service: &Service) -> Rest {
+/// Somebody who may everything.
+pub(super) fn admin(service: &Service) -> Rest {
     service.rest("1000").role("admin")
-}
-
-async fn token(service: &Service, user: &str, role: &str) -> String {
-    let wanted = json!({ "user": user, "role": role });
-    let minted = service.rest(user).post("/api/dev/token", wanted).await.ok();
-    minted["token"].as_str().expect("a token").to_owned()
 }
 
 /// Asks until a part of the overview is that.
@@ -243,6 +232,20 @@ async fn a_call_is_killed_while_the_database_is_away(store: Store) {
     assert_eq!(admin.final_record(call).await["reason"], "killed");
 }
 
+async fn a_call_that_two_kill_at_once_ends_once(store: Store) {
+    let service = Service::start(&store).await;
+    let admin = admin(&service);
+    let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
+    let call = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
+    let kill = format!("/api/admin/calls/{call}/kill");
+    let (one, other) = tokio::join!(admin.post(&kill, json!({})), admin.post(&kill, json!({})));
+    assert_eq!((one.ok(), other.ok()), (killed(call), killed(call)));
+    for socket in [&mut anna, &mut ben] {
+        assert_eq!(socket.expect("call_ended").await["reason"], "killed");
+        socket.quiet().await;
+    }
+}
+
 async fn a_closed_session_is_over_for_good(store: Store) {
     let service = Service::start(&store).await;
     let admin = admin(&service);
@@ -278,125 +281,4 @@ async fn the_sockets_of_a_page_are_one_session(store: Store) {
     let mut profile = Socket::dial_profile(&service, "1", "tutor").open().await;
     assert_eq!(sessions_of(&admin, "tutor_1").await[0]["kind"], "profiles");
     profile.quiet().await;
-}
-
-fn ids(page: &Value) -> Vec<String> {
-    page["users"].as_array().expect("users").iter().map(|user| user["user_id"].to_string()).collect()
-}
-
-async fn everybody_is_listed_as_they_may_be_seen(store: Store) {
-    let service = Service::with(&store, &[("PRESENCE__VISIBILITY", "nobody")]).await;
-    let admin = admin(&service);
-    let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
-    let call = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
-    let token = service.rest("x").post("/api/dev/token", json!({ "user": "x", "name": "Xénia 50%" })).await.ok();
-    let _xenia = Socket::dial(&service, "x").token(token["token"].as_str().expect("a token")).open().await;
-    let all = admin.get("/api/users").await.ok();
-    assert_eq!(ids(&all), ["1", "2", "\"x\""]);
-    let first = &all["users"][0];
-    assert_eq!((&first["status"], &first["online"], &first["devices"]), (&json!("in_call"), &json!(true), &json!(1)));
-    assert_eq!((&first["name"], &first["current_call_with"]), (&json!("Somebody"), &json!(2)));
-    assert_eq!(all["users"][2]["name"], "Xénia 50%");
-    // Page by page.
-    let one = admin.get("/api/users?limit=2").await.ok();
-    assert_eq!((ids(&one).len(), &one["next_cursor"]), (2, &json!("2")));
-    let two = admin.get("/api/users?limit=2&cursor=2").await.ok();
-    assert_eq!((ids(&two), &two["next_cursor"]), (vec!["\"x\"".to_owned()], &Value::Null));
-    let found = async |query: &str| ids(&admin.get(&format!("/api/users?{query}")).await.ok());
-    assert_eq!(found("q=50%25").await, ["\"x\""]);
-    assert_eq!(found("q=SOME").await, ["1"]);
-    assert_eq!(found("q=SOME&status=in_call").await, ["1"]);
-    assert_eq!(found("q=_").await, [""; 0]);
-    assert_eq!(found("status=in_call").await, ["1", "2"]);
-    assert_eq!(found("status=in_call&limit=1&cursor=1").await, ["2"]);
-    assert_eq!(found("status=online").await, ["\"x\""]);
-    assert_eq!(found("status=offline").await, [""; 0]);
-    // Others see themselves, and that there are others.
-    let seen = service.rest("1").get("/api/users").await.ok();
-    assert_eq!(seen["users"][0]["status"], "in_call");
-    assert_eq!((&seen["users"][1]["status"], &seen["users"][1]["last_seen"]), (&json!("offline"), &Value::Null));
-    assert!(seen["users"][1]["devices"].is_null(), "{seen}");
-    let offline = service.rest("1").get("/api/users?status=offline").await.ok();
-    assert_eq!(ids(&offline), ["2", "\"x\""]);
-    for query in ["limit=0", "limit=201", "cursor=a%20b", "status=away", "x=1"] {
-        service.rest("1").get(&format!("/api/users?{query}")).await.refused(400);
-    }
-    admin.post(&format!("/api/admin/calls/{call}/kill"), json!({})).await.ok();
-}
-
-async fn the_directory_is_closed_to_users_where_it_should_be(store: Store) {
-    let service = Service::with(&store, &[("PRESENCE__DIRECTORY", "closed")]).await;
-    assert_eq!(service.rest("1").get("/api/users").await.refused(403)["code"], "forbidden");
-    assert_eq!(service.rest("1").get("/api/about").await.ok()["directory"], false);
-    admin(&service).get("/api/users").await.ok();
-    service.rest("1").role("service").get("/api/users").await.ok();
-}
-
-async fn who_follows_everything_is_nudged(store: Store) {
-    let service = Service::start(&store).await;
-    let mut watcher = Socket::dial(&service, "9").token(&token(&service, "9", "admin").await).open().await;
-    let subscribe = json!({ "type": "admin_subscribe", "ref": 1 });
-    watcher.send(subscribe.clone()).await;
-    assert_eq!(watcher.expect("error").await["code"], "out_of_turn");
-    watcher.hello().await;
-    watcher.send(subscribe.clone()).await;
-    assert_eq!(watcher.expect("ack").await["ref"], 1);
-    let mut parts = async |wanted: &[&str]| {
-        let mut missing: Vec<&str> = wanted.to_vec();
-        while !missing.is_empty() {
-            let changed = watcher.expect("admin_changed").await;
-            assert!(changed["seq"].is_u64(), "{changed}");
-            missing.retain(|part| !changed["parts"].as_array().expect("parts").contains(&json!(part)));
-        }
-    };
-    let mut anna = service.socket("1").await;
-    parts(&["users"]).await;
-    anna.invite("99").await;
-    anna.expect("call_declined").await;
-    parts(&["calls", "missed"]).await;
-    let (list, _) = service.rest("99").missed().await;
-    let call = list[0]["id"].as_i64().or_else(|| list[0]["call_id"].as_i64()).expect("an id");
-    service.rest("99").post(&format!("/api/call/mark-seen/{call}"), json!({})).await.ok();
-    parts(&["missed"]).await;
-    let mut ben = service.socket("2").await;
-    parts(&["users"]).await;
-    connect_call((&mut anna, "1"), (&mut ben, "2")).await;
-    parts(&["calls", "users"]).await;
-    watcher.send(json!({ "type": "admin_unsubscribe", "ref": 2 })).await;
-    watcher.expect("ack").await;
-    // Nobody else may, whatever their path says.
-    anna.hello().await;
-    anna.send(subscribe.clone()).await;
-    assert_eq!(anna.expect("error").await["code"], "forbidden");
-    let mut robot = Socket::dial(&service, "9").token(&token(&service, "robot", "service").await).open().await;
-    robot.hello().await;
-    robot.send(subscribe).await;
-    robot.expect("ack").await;
-    drop(ben);
-    robot.expect("admin_changed").await;
-}
-
-async fn following_outlives_a_lost_connection(store: Store) {
-    let service = Service::start(&store).await;
-    let token = token(&service, "9", "admin").await;
-    let dial = || Socket::dial(&service, "9").device("desk").token(&token);
-    let mut watcher = dial().open().await;
-    let session = watcher.hello().await["session_id"].clone();
-    watcher.send(json!({ "type": "admin_subscribe", "ref": 1 })).await;
-    let seq = watcher.expect("ack").await["seq"].as_u64().expect("a number");
-    watcher.vanish();
-    let _anna = service.socket("1").await;
-    // With less than an admin's token it does not go on.
-    let mut lesser = Socket::dial(&service, "9").device("desk").open_silently().await;
-    assert_eq!(lesser.resume(&session, seq).await["recovered"], false);
-    lesser.close().await;
-    let mut watcher = dial().open().await;
-    let session = watcher.hello().await["session_id"].clone();
-    watcher.send(json!({ "type": "admin_subscribe", "ref": 2 })).await;
-    let seq = watcher.expect("ack").await["seq"].as_u64().expect("a number");
-    watcher.vanish();
-    let mut again = dial().open_silently().await;
-    assert_eq!(again.resume(&session, seq).await["recovered"], true);
-    let _ben = service.socket("2").await;
-    again.expect("admin_changed").await;
 }

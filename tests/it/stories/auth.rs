@@ -13,6 +13,7 @@ on_sqlite!(
     a_path_is_open_to_its_own_user_only,
     a_token_that_does_not_hold_is_told_apart_from_one_that_is_not_yours,
     a_socket_ends_with_its_token_unless_a_fresh_one_came,
+    what_an_admin_is_told_is_not_told_on_to_less_than_one,
     a_role_says_whose_calls_are_seen,
     a_service_acts_for_others,
     the_name_shown_is_the_tokens,
@@ -126,6 +127,19 @@ async fn a_socket_ends_with_its_token_unless_a_fresh_one_came(store: Store) {
     let mut later = Socket::dial(&service, "7").device("later").token(&service.token(&brief).await).open().await;
     later.expect_close(4401).await;
     stays.quiet().await;
+}
+
+async fn what_an_admin_is_told_is_not_told_on_to_less_than_one(store: Store) {
+    let service = jwt(&store).await;
+    let brief = service.token(&["--user", "7", "--role", "admin", "--ttl", "3s"]).await;
+    let lesser = service.token(&["--user", "7"]).await;
+    let mut watcher = Socket::dial(&service, "7").token(&brief).open().await;
+    watcher.hello().await;
+    watcher.send(json!({ "type": "admin_subscribe", "ref": 1 })).await;
+    watcher.expect("ack").await;
+    watcher.send(json!({ "type": "token", "token": lesser })).await;
+    assert_eq!(watcher.expect("error").await["code"], "forbidden");
+    watcher.expect_close(4401).await;
 }
 
 async fn a_role_says_whose_calls_are_seen(store: Store) {

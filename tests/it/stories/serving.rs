@@ -1,10 +1,15 @@
 //! How the pages are served: as files that a browser may keep and compress, fenced in by their headers, and never
 //! in place of what the service itself answers.
 
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use crate::harness::{Service, Store};
 
@@ -18,6 +23,7 @@ on_sqlite!(
     a_page_never_stands_in_for_the_service,
     nothing_outside_the_pages_is_served,
     what_is_for_developers_is_not_served,
+    a_script_without_its_comments_is_the_same_program,
 );
 
 /// Pages and what they load, one of each kind.
@@ -204,27 +210,88 @@ async fn nothing_outside_the_pages_is_served(store: Store) {
     }
 }
 
-async fn what_is_for_developers_is_not_served(store: Store) {
-    let service = Service::start(&store).await;
-    let web = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
-    let mut folders = vec![web.clone()];
-    let (mut served, mut kept) = (0, 0);
+/// The names of all files of `web/`, and where they are.
+fn files() -> Vec<(String, PathBuf)> {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    let (mut folders, mut files) = (vec![web.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-                continue;
+            } else {
+                let name = path.strip_prefix(&web).expect("below web/").to_str().expect("a name").to_owned();
+                files.push((name, path));
             }
-            let name = path.strip_prefix(&web).expect("below web/").to_str().expect("a name").to_owned();
-            let public = ["html", "js", "css", "svg"].iter().any(|kind| name.ends_with(&format!(".{kind}")));
-            let status = get(&service, &format!("/{name}")).await.status();
-            assert_eq!(status, if public { 200 } else { 404 }, "/{name}");
-            if public { served += 1 } else { kept += 1 }
         }
+    }
+    files
+}
+
+async fn what_is_for_developers_is_not_served(store: Store) {
+    let service = Service::start(&store).await;
+    let (mut served, mut kept) = (0, 0);
+    for (name, _) in files() {
+        let public = ["html", "js", "css", "svg"].iter().any(|kind| name.ends_with(&format!(".{kind}")));
+        let status = get(&service, &format!("/{name}")).await.status();
+        assert_eq!(status, if public { 200 } else { 404 }, "/{name}");
+        if public { served += 1 } else { kept += 1 }
     }
     println!("{served} files are served, {kept} are not");
     for path in ["/sdk/package.json", "/sdk/README.md", "/sdk/switchboard.d.ts", "/admin/.git", "/call/call.js.map"] {
         assert_eq!(get(&service, path).await.status(), 404, "{path}");
     }
+}
+
+async fn a_script_without_its_comments_is_the_same_program(store: Store) {
+    let service = Service::start(&store).await;
+    let mut pairs = serde_json::Map::new();
+    for (name, path) in files().into_iter().filter(|(name, _)| name.ends_with(".js")) {
+        let served = get(&service, &format!("/{name}")).await.text().await.expect("a text");
+        let source = match name.as_str() {
+            "sdk/switchboard.js" => joined(&path),
+            _ => std::fs::read_to_string(path).expect("a source"),
+        };
+        pairs.insert(name, json!([source, served]));
+    }
+    assert_eq!(differing(&pairs).await, "");
+    // What is looked for would be found: a line of a text that looks like a comment, and one like a type.
+    for [one, other] in [["a = `x\n// y\n`;", "a = `x\n\n`;"], ["a = 'x /** @y */';", "a = 'x ';"]] {
+        let pairs = serde_json::Map::from_iter([("broken".to_owned(), json!([one, other]))]);
+        assert!(differing(&pairs).await.starts_with("broken: "), "{one}");
+    }
+}
+
+/// The modules of the client library as they are sent: one after the other, without what binds them together.
+fn joined(library: &Path) -> String {
+    let read = |name: &str| std::fs::read_to_string(library.with_file_name(name)).expect("a source");
+    let unbound = |name: &str| {
+        let source = read(name);
+        let lines = source.lines().filter(|line| !(line.starts_with("import ") && line.contains(" from './")));
+        let line = |line: &str| match line.strip_prefix("export ") {
+            Some(rest) if name != "switchboard.js" => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        lines.map(line).collect::<Vec<_>>().join("\n")
+    };
+    ["base.js", "connection.js", "peer.js", "people.js", "call.js", "switchboard.js"].map(unbound).join("\n")
+}
+
+/// Which of these scripts are not the programs beside them.
+async fn differing(pairs: &serde_json::Map<String, Value>) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web/same.js");
+    let mut node = Command::new("node")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("node; run ./test, which installs it");
+    let mut input = node.stdin.take().expect("its input");
+    input.write_all(Value::from(pairs.clone()).to_string().as_bytes()).await.expect("read");
+    drop(input);
+    let done = node.wait_with_output().await.expect("its answer");
+    let found = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.success(), found.is_empty(), "typescript is there; run ./test, which installs it");
+    found
 }

@@ -16,7 +16,8 @@ export default {
   live_calls: 'المكالمات الجارية', no_live: 'لا أحد في مكالمة.', call: 'المكالمة', caller: 'من', callee: 'إلى', callees: 'إلى', type: 'النوع', status: 'الحالة', started: 'البداية', answered_at: 'وقت الرد', actions: 'إجراءات',
   open_call: 'المكالمة {id}: ما الذي حدث', end: 'إنهاء', end_title: 'إنهاء المكالمة {id}', end_text: 'تنتهي مكالمة {people} فورًا لكل من فيها.', ended_call: 'انتهت المكالمة {id}.',
   users: 'المستخدمون', find_users: 'البحث عن مستخدمين', search: 'بحث', user: 'المستخدم', last_seen: 'آخر ظهور', in_call_with: 'في مكالمة مع', no_users: 'لا يوجد مستخدم كهذا.', calls: 'المكالمات',
-  devices_of: { zero: 'لا أجهزة للمستخدم {user}', one: 'جهاز واحد للمستخدم {user}', two: 'جهازان للمستخدم {user}', few: '{count} أجهزة للمستخدم {user}', many: '{count} جهازًا للمستخدم {user}', other: '{count} جهاز للمستخدم {user}' }, calls_of: 'السجل: {user}',
+  // The name of a link that shows the number in figures: so has this, whatever the number.
+  devices_of: 'عدد أجهزة المستخدم {user}: {count}', calls_of: 'السجل: {user}',
   all_devices: 'كل الأجهزة', devices_of_user: 'أجهزة {user}', show_all_devices: 'عرض كل الأجهزة', no_devices: 'لا يوجد جهاز متصل.', device: 'الجهاز', kind: 'عبر', address: 'العنوان', connected: 'متصل منذ',
   close: 'إغلاق', close_of: 'إغلاق الجهاز {device} للمستخدم {user}', close_title: 'إغلاق هذا الجهاز', close_text: 'يُقطع اتصال الجهاز {device} للمستخدم {user} ولا يعود من تلقاء نفسه.', closed_device: 'أُغلق الجهاز {device}.',
   unseen: { zero: 'لا مكالمات فائتة جديدة', one: 'مكالمة فائتة جديدة واحدة', two: 'مكالمتان فائتتان جديدتان', few: '{count} مكالمات فائتة جديدة', many: '{count} مكالمة فائتة جديدة', other: '{count} مكالمة فائتة جديدة' },

@@ -1,3 +1,10 @@
+/**
+ * One listener's mistake is not the others'.
+ * @template T
+ * @param {Iterable<Function> | undefined} listeners
+ * @param {T} detail
+ */
+export function tell<T>(listeners: Iterable<Function> | undefined, detail: T): void;
 /** Events by name. @template {Record<string, any>} Events */
 export class Emitter<Events extends Record<string, any>> {
     /**
@@ -20,7 +27,7 @@ export class Emitter<Events extends Record<string, any>> {
 export class SwitchboardError extends Error {
     /**
      * @param {string} code
-     * @param {string} [message] a sentence for developers
+     * @param {string} [message] for developers
      * @param {{ retryAfter?: number, reason?: string }} [more]
      */
     constructor(code: string, message?: string, more?: {
@@ -35,3 +42,4 @@ export class SwitchboardError extends Error {
 }
 export function refusal(body: any): SwitchboardError;
 export function typed(error: any): SwitchboardError;
+export function query(fields: Record<string, unknown>): string;

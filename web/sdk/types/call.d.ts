@@ -69,12 +69,8 @@ export class Call extends Emitter<CallEvents> {
     end(reason: string): void;
     /** @internal @param {boolean} away whether our own socket is */
     away(away: boolean): void;
-    /** @internal The service does not know what we told each other last. */
-    resync(): void;
-    /** @internal Another network. */
-    restart(): void;
-    /** @internal @param {RTCConfiguration} rtc */
-    configure(rtc: RTCConfiguration): void;
+    /** @internal @param {(link: Link) => void} f */
+    links(f: (link: Link) => void): void;
     /** @internal Says so at once, as the page goes. */
     abandon(): void;
     /** @internal Other devices were chosen. @param {{ microphone?: string, camera?: string }} changed */
@@ -149,5 +145,5 @@ export type Inner = Peer & {
     why: string;
 };
 import { Emitter } from './base.js';
-import { SwitchboardError } from './base.js';
 import { Link } from './peer.js';
+import { SwitchboardError } from './base.js';

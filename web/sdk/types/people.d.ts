@@ -35,7 +35,7 @@ export class Missed {
     seen(id: number | string): Promise<void>;
     seenAll(): Promise<void>;
     /** @internal @param {number | null | undefined} count */
-    counted(count: number | null | undefined): void;
+    counted(count?: number | null | undefined): void;
     /** @internal @param {Message} message */
     receive(message: Message): boolean;
     #private;

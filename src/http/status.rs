@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
+use actix::{Handler, Message};
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Edge;
 use super::auth::Caller;
 use super::body::Body;
+use super::{ANSWER_WITHIN, Edge};
 use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::presence::Status;
 use crate::router::messages::{Beat, Say, Saying};
-use crate::router::{Shown, Viewer};
+use crate::router::{CallRouter, Shown, Viewer};
 use crate::signal::Refusal;
 use crate::store::queries;
 
@@ -22,14 +23,26 @@ use crate::store::queries;
 const MAX_QUERIED: usize = 1000;
 
 /// `POST /api/status/heartbeat`: a proof of life. Costs neither a database write nor, as a rule, a turn of
-/// the router.
-pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> HttpResponse {
+/// the router. Who was away is there when it is answered.
+pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     edge.visibility.learn(&identity.user, identity.conversations.as_deref());
     if !edge.directory.beat(&identity.user, edge.clock.moment()) {
-        edge.router.do_send(Beat { user: identity.user, name: identity.name });
+        taken(&edge, Beat { user: identity.user, name: identity.name }).await?;
     }
-    HttpResponse::Ok().json(json!({ "success": true }))
+    Ok(HttpResponse::Ok().json(json!({ "success": true })))
+}
+
+/// Hands the router what it has to know before the caller is answered.
+async fn taken<M>(edge: &Edge, message: M) -> Result<(), Refusal>
+where
+    M: Message<Result = ()> + Send + 'static,
+    CallRouter: Handler<M>,
+{
+    match tokio::time::timeout(ANSWER_WITHIN, edge.router.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable("the router")),
+    }
 }
 
 /// What `POST /api/status/update` is told.
@@ -58,10 +71,9 @@ pub async fn update(
     let user = identity.user.clone();
     match saying {
         Some(saying) => {
-            let said = edge.router.send(Say { user: user.clone(), name: identity.name, saying }).await;
-            said.map_err(|_| Refusal::Unavailable("the router"))?;
+            taken(&edge, Say { user: user.clone(), name: identity.name, saying }).await?;
         }
-        None => edge.router.do_send(Beat { user: user.clone(), name: identity.name }),
+        None => taken(&edge, Beat { user: user.clone(), name: identity.name }).await?,
     }
     let shown = edge.directory.shown(&user);
     Ok(HttpResponse::Ok().json(json!({ "success": true, "status": shown.published.status.as_str() })))

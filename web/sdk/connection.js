@@ -32,6 +32,8 @@ export class Connection {
   #session = '';
   #seq = 0;
   #refs = 0;
+  /** Counts what put an end to a dial under way: another one, or `close()`. */
+  #dials = 0;
   #heard = 0;
   /** @type {Map<string, Waiting>} what waits for its answer, in the order it was said */
   #waiting = new Map();
@@ -98,9 +100,15 @@ export class Connection {
       // Resumed and not yet caught up, it waits with what is kept.
       if (this.state !== 'connected' && (!keep || this.state === 'closed')) return reject(new SwitchboardError('disconnected'));
       const ref = message.ref ?? `${(this.#refs += 1)}`;
-      this.#waiting.set(`${ref}`, { message: { ...message, ref }, keep, resolve, reject });
-      if (this.#ready) this.send({ ...message, ref });
-      if (!keep) setTimeout(() => this.#answer(`${ref}`)?.reject(new SwitchboardError('timeout')), PATIENCE);
+      const waiting = { message: { ...message, ref }, keep, resolve, reject };
+      this.#waiting.set(`${ref}`, waiting);
+      if (this.#ready) this.send(waiting.message);
+      if (keep) return;
+      setTimeout(() => {
+        // A page may use a `ref` again.
+        if (this.#waiting.get(`${ref}`) === waiting) this.#waiting.delete(`${ref}`);
+        reject(new SwitchboardError('timeout'));
+      }, PATIENCE);
     });
   }
 
@@ -128,6 +136,7 @@ export class Connection {
 
   /** @param {number} [code] */
   #hangUp(code) {
+    this.#dials += 1;
     for (const name in this.#timers) clearTimeout(this.#timers[name]);
     const socket = this.#socket;
     this.#socket = undefined;
@@ -139,14 +148,17 @@ export class Connection {
 
   async #dial() {
     this.#hangUp();
+    const dial = this.#dials;
     let token;
     try {
       token = await this.token(this.#refused);
     } catch (error) {
+      if (dial !== this.#dials) return;
       this.owner.error(typed(error));
       return this.#retry();
     }
-    if (this.state === 'closed' || this.#socket) return;
+    // Meanwhile it was closed, or dialled anew.
+    if (dial !== this.#dials) return;
     // No token has such characters, and a browser would not let them into the name of a subprotocol.
     if (token && /[^\w.~+-]/.test(token)) return this.#closed(4401, 'that is no token');
     const { url, user, deviceId } = this.where;
@@ -229,12 +241,14 @@ export class Connection {
   #renew() {
     const left = expiry(this.#token) - Date.now();
     if (typeof this.where.token !== 'function' || !Number.isFinite(left)) return;
+    const dial = this.#dials;
     this.#after('token', Math.max(left - Math.max(30_000, left / 10), 1000), async () => {
-      try {
-        this.send({ type: 'token', token: await this.token(true) });
-      } catch (error) {
-        this.owner.error(typed(error));
-      }
+      let error;
+      const token = await this.token(true).catch((why) => void (error = why));
+      // What was asked for a socket that is gone is no matter of the next.
+      if (dial !== this.#dials) return;
+      if (token) this.send({ type: 'token', token });
+      else this.owner.error(typed(error));
       this.#renew();
     });
   }

@@ -23,6 +23,8 @@ export class Link {
   #owner;
   #making = false;
   #ignoring = false;
+  /** Whether an offer of ours was ever rolled back. */
+  #gaveWay = false;
   /** Whether the first exchange is done: before that, nothing is renegotiated. */
   #settled = false;
   #attached = false;
@@ -83,7 +85,13 @@ export class Link {
    * @param {string} kind
    * @param {MediaStreamTrack | null} track
    */
-  async send(kind, track) {
+  send(kind, track) {
+    // Never between the offer of the other side and our answer.
+    return this.#inTurn(() => this.#set(kind, track));
+  }
+
+  /** @param {string} kind @param {MediaStreamTrack | null} track */
+  async #set(kind, track) {
     const known = this.#pc.getTransceivers().find((t) => t.receiver.track.kind === kind && t.currentDirection !== 'stopped');
     if (!known) {
       if (track) this.#pc.addTrack(track, this.#options.local);
@@ -156,7 +164,19 @@ export class Link {
   async #attach() {
     if (this.#attached) return;
     this.#attached = true;
-    for (const track of this.#options.local.getTracks()) await this.send(track.kind, track);
+    for (const track of this.#options.local.getTracks()) await this.#set(track.kind, track);
+  }
+
+  /**
+   * Chromium forgets, at a rollback, what its senders send: picture and sound stop, also those of later exchanges,
+   * until the track is set again. Before the answer is set the same would crash the page.
+   */
+  async #reattach() {
+    for (const { sender, receiver } of this.#pc.getTransceivers()) {
+      // Not `sender.track`: another may be on its way there.
+      const track = this.#options.local.getTracks().find((one) => one.kind === receiver.track.kind);
+      if (track) await sender.replaceTrack(track);
+    }
   }
 
   async #offer() {
@@ -179,6 +199,7 @@ export class Link {
     if (offer.sdp !== this.#offered || pc.signalingState !== 'stable') {
       this.#ignoring = !this.#options.polite && (this.#making || pc.signalingState !== 'stable');
       if (this.#ignoring) return;
+      this.#gaveWay ||= this.#making || pc.signalingState !== 'stable';
       await pc.setRemoteDescription(offer);
       this.#offered = offer.sdp ?? '';
       // After the remote description, so that ours go the ways it opened.
@@ -186,7 +207,7 @@ export class Link {
       await pc.setLocalDescription();
     }
     this.#owner.say('call_answer', { answer: pc.localDescription, round });
-    this.#done();
+    await this.#done();
   }
 
   /** @param {RTCSessionDescriptionInit} answer @param {number} [round] */
@@ -194,12 +215,13 @@ export class Link {
     // Twice, or to an offer that gave way to the other side's.
     if (this.#pc.signalingState !== 'have-local-offer' || round !== this.#round) return;
     await this.#pc.setRemoteDescription(answer);
-    this.#done();
+    await this.#done();
   }
 
-  #done() {
+  async #done() {
     this.#settled = true;
     for (const candidate of this.#early.splice(0)) this.candidate(candidate);
+    if (this.#gaveWay) await this.#reattach();
   }
 
   /** @param {number} ms */

@@ -244,6 +244,8 @@ export class Switchboard extends Emitter {
     } catch {
       // The next time, then.
     }
+    if (this.state === 'closed') return;
+    clearTimeout(this.#iceTimer);
     this.#iceTimer = setTimeout(() => this.#renewIce(), Math.min(wait, 2 ** 31 - 1));
   }
 

@@ -9,7 +9,12 @@ in_browsers_on_both!(a_call_outlives_the_service);
 
 mod alone {
     use super::*;
-    in_browsers!(a_browser_that_dies_is_told_to_the_other, a_page_that_is_reloaded_has_no_ghost_of_a_call);
+    in_browsers!(
+        a_browser_that_dies_is_told_to_the_other,
+        a_page_that_is_reloaded_has_no_ghost_of_a_call,
+        an_offer_that_gives_way_takes_neither_sound_nor_picture_with_it,
+        a_library_that_was_closed_stays_closed_until_it_is_asked_again,
+    );
 }
 
 async fn a_call_outlives_the_service(stage: Stage) {
@@ -68,4 +73,61 @@ async fn a_page_that_is_reloaded_has_no_ghost_of_a_call(stage: Stage) {
     tokio::join!(anna.hears(), ben.hears());
     ben.click("#hang-up").await;
     anna.learns("completed", "").await;
+}
+
+async fn an_offer_that_gives_way_takes_neither_sound_nor_picture_with_it(stage: Stage) {
+    let service = Service::start(&stage.store).await;
+    let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
+    // Whether an offer of this page was taken back for one of the other side.
+    let watch = "(() => { const native = RTCPeerConnection.prototype.setRemoteDescription; window.gaveWay = false;
+        RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+            if (description.type === 'offer' && this.signalingState === 'have-local-offer') window.gaveWay = true;
+            return native.call(this, description);
+        }; })()";
+    tokio::join!(anna.eval(watch), ben.eval(watch));
+    talk(&anna, &ben, "video").await;
+    tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
+    // Both find another way at once, as when they share a network that changes, until their offers cross.
+    for _ in 0..20 {
+        let restart = "__look.open().forEach((one) => one.restartIce())";
+        tokio::join!(anna.eval(restart), ben.eval(restart));
+        let stable = "__look.open().every((one) => one.signalingState === 'stable')";
+        tokio::join!(
+            anna.until("its offer is settled", stable, |now| now == true),
+            ben.until("its offer is settled", stable, |now| now == true)
+        );
+        if anna.eval("gaveWay").await == true {
+            break;
+        }
+    }
+    assert_eq!(anna.eval("gaveWay").await, true, "the offers crossed");
+    tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
+}
+
+async fn a_library_that_was_closed_stays_closed_until_it_is_asked_again(stage: Stage) {
+    let service = Service::start(&stage.store).await;
+    let anna = stage.open(&service, "1").await;
+    let outcome = anna
+        .eval(
+            "(async () => {
+                const { Switchboard } = await import('/sdk/switchboard.js');
+                let refuse;
+                let give = () => new Promise((_, no) => { refuse = no; });
+                const phone = new Switchboard({ user: '2', token: () => give() });
+                const heard = [];
+                phone.on('state', (state) => heard.push(state));
+                phone.on('error', (error) => heard.push(error.code));
+                const first = phone.connect().catch((error) => error.code);
+                phone.close();
+                refuse(new Error('too late'));
+                heard.push(await first);
+                give = () => '';
+                await phone.connect();
+                phone.close();
+                return heard;
+            })()",
+        )
+        .await;
+    let expected = ["connecting", "closed", "disconnected", "connecting", "connected", "closed"];
+    assert_eq!(outcome, serde_json::json!(expected));
 }

@@ -16,6 +16,9 @@ mod m20261121_000006_call_history_view;
 mod m20261121_000007_call_logs_view;
 mod m20261121_000008_profiles;
 mod m20261121_000009_call_reports;
+mod m20261121_000010_calls_by_outcome;
+
+pub use m20261121_000010_calls_by_outcome::ENDED_AS;
 
 /// Knows all changes.
 pub struct Migrator;
@@ -33,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_call_logs_view::Migration),
             Box::new(m20261121_000008_profiles::Migration),
             Box::new(m20261121_000009_call_reports::Migration),
+            Box::new(m20261121_000010_calls_by_outcome::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use entity::{call_legs, calls};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::MAX_PAGE;
 use super::rows::{Cursor, call_id, read, reason, user};
@@ -85,29 +85,11 @@ pub async fn missed(
     limit: u64,
     before: Option<&Cursor>,
 ) -> Result<MissedPage, StoreError> {
-    use call_legs::Column as L;
     let limit = limit.clamp(1, MAX_PAGE);
-    let place = before.map(|cursor| {
-        let older = Condition::any().add(L::CallId.lt(cursor.call));
-        match &cursor.callee {
-            // The other callees of the same group call come next.
-            Some(callee) => {
-                older.add(Condition::all().add(L::CallId.eq(cursor.call)).add(L::UserId.gt(callee.as_str())))
-            }
-            None => older,
-        }
-    });
     let db = store.readers();
     let db = db.as_ref();
     let (mut legs, rows) = within(async {
-        let legs = call_legs::Entity::find()
-            .filter(missed_by(who))
-            .filter(Condition::all().add_option(place))
-            .order_by_desc(L::CallId)
-            .order_by_asc(L::UserId)
-            .limit(limit + 1)
-            .all(db)
-            .await?;
+        let legs = page_of_missed(who, limit, before).all(db).await?;
         let rows =
             calls::Entity::find().filter(calls::Column::Id.is_in(legs.iter().map(|leg| leg.call_id))).all(db).await?;
         Ok((legs, rows))
@@ -127,10 +109,37 @@ pub async fn missed(
     Ok((page, next))
 }
 
+/// The query behind [`missed`], for whoever wants to know how it is carried out.
+pub fn page_of_missed(who: Option<&UserId>, limit: u64, before: Option<&Cursor>) -> Select<call_legs::Entity> {
+    use call_legs::Column as L;
+    let place = before.map(|cursor| {
+        let older = Condition::any().add(L::CallId.lt(cursor.call));
+        match &cursor.callee {
+            // The other callees of the same group call come next.
+            Some(callee) => {
+                older.add(Condition::all().add(L::CallId.eq(cursor.call)).add(L::UserId.gt(callee.as_str())))
+            }
+            None => older,
+        }
+    });
+    call_legs::Entity::find()
+        .filter(missed_by(who))
+        .filter(Condition::all().add_option(place))
+        .order_by_desc(L::CallId)
+        .order_by_asc(L::UserId)
+        // One more than asked for tells whether there is a next page.
+        .limit(limit.clamp(1, MAX_PAGE) + 1)
+}
+
 /// How many missed calls a user, or everybody, has not seen.
 pub async fn unseen_count(store: &Store, who: Option<&UserId>) -> Result<u64, StoreError> {
     let db = store.readers();
-    within(call_legs::Entity::find().filter(missed_by(who)).filter(Expr::cust("seen").not()).count(db.as_ref())).await
+    within(all_unseen(who).count(db.as_ref())).await
+}
+
+/// The query behind [`unseen_count`], for whoever wants to know how it is carried out.
+pub fn all_unseen(who: Option<&UserId>) -> Select<call_legs::Entity> {
+    call_legs::Entity::find().filter(missed_by(who)).filter(Expr::cust("seen").not())
 }
 
 /// The calls one of two users made to the other, newest first.
@@ -141,25 +150,11 @@ pub async fn history_between(
     limit: u64,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     use call_legs::Column as L;
-    use calls::Column as C;
     let pair = [one.as_str(), other.as_str()];
     let db = store.readers();
     let db = db.as_ref();
     let (legs, rows) = within(async {
-        let called = |caller: &str, callee: &str| {
-            let mut legs = sea_orm::sea_query::Query::select();
-            legs.column(L::CallId)
-                .from(call_legs::Entity)
-                .and_where(Expr::col(L::UserId).eq(callee))
-                .and_where(Expr::col(L::Role).eq(Role::Callee.as_str()));
-            Condition::all().add(C::CallerId.eq(caller)).add(C::Id.in_subquery(legs))
-        };
-        let rows = calls::Entity::find()
-            .filter(Condition::any().add(called(pair[0], pair[1])).add(called(pair[1], pair[0])))
-            .order_by_desc(C::Id)
-            .limit(limit.clamp(1, MAX_PAGE))
-            .all(db)
-            .await?;
+        let rows = page_between(one, other, limit).all(db).await?;
         let legs = call_legs::Entity::find()
             .filter(L::CallId.is_in(rows.iter().map(|row| row.id)))
             .filter(L::UserId.is_in(pair))
@@ -172,6 +167,26 @@ pub async fn history_between(
     .await?;
     let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
     legs.into_iter().filter_map(|leg| rows.get(&leg.call_id).map(|row| history_row(row, leg))).collect()
+}
+
+/// The query behind [`history_between`], for whoever wants to know how it is carried out.
+pub fn page_between(one: &UserId, other: &UserId, limit: u64) -> Select<calls::Entity> {
+    use calls::Column as C;
+    // By the calls of each, of which there are few, and not by the calls of either as caller, which PostgreSQL
+    // finds by reading all calls.
+    let calls_of = |user: &UserId| {
+        let mut legs = sea_orm::sea_query::Query::select();
+        legs.column(call_legs::Column::CallId)
+            .from(call_legs::Entity)
+            .and_where(Expr::col(call_legs::Column::UserId).eq(user.as_str()));
+        C::Id.in_subquery(legs)
+    };
+    calls::Entity::find()
+        .filter(calls_of(one))
+        .filter(calls_of(other))
+        .filter(C::CallerId.is_in([one.as_str(), other.as_str()]))
+        .order_by_desc(C::Id)
+        .limit(limit.clamp(1, MAX_PAGE))
 }
 
 fn history_row(row: &calls::Model, leg: call_legs::Model) -> Result<HistoryRow, StoreError> {

@@ -9,8 +9,10 @@ mod report;
 mod reported;
 mod rows;
 
-pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
-pub use history::{HistoryRow, MissedCall, MissedPage, history_between, missed, unseen_count};
+pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key, page_of_calls};
+pub use history::{
+    HistoryRow, MissedCall, MissedPage, all_unseen, history_between, missed, page_between, page_of_missed, unseen_count,
+};
 pub use presence::{all_statuses, is_known, last_seen, settle_statuses};
 pub use profiles::profiles;
 pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};

@@ -17,6 +17,9 @@ mod m20261121_000007_call_logs_view;
 mod m20261121_000008_profiles;
 mod m20261121_000009_call_reports;
 mod m20261121_000010_by_time;
+mod m20261121_000011_calls_by_outcome;
+
+pub use m20261121_000011_calls_by_outcome::ENDED_AS;
 
 /// Knows all changes.
 pub struct Migrator;
@@ -35,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_profiles::Migration),
             Box::new(m20261121_000009_call_reports::Migration),
             Box::new(m20261121_000010_by_time::Migration),
+            Box::new(m20261121_000011_calls_by_outcome::Migration),
         ]
     }
 }

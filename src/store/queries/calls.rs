@@ -1,8 +1,9 @@
 //! Lists of calls, and one call: the service's own REST interface and the call-log seed's.
 
 use entity::{call_events, call_legs, calls as table};
+use migration::ENDED_AS;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::MAX_PAGE;
 use super::rows::{CallRow, Cursor, assemble, legs_of, user};
@@ -49,20 +50,13 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     let db = db.as_ref();
     let (mut rows, legs, lowest) = within(async {
         let span = match filter.before.as_ref().and_then(|before| before.lowest) {
-            Some(lowest) => Span { lowest, highest: i64::MAX },
+            Some(lowest) => Span { lowest, ..Span::ALL },
             None => match span(db, filter.since, filter.until).await? {
                 Some(span) => span,
                 None => return Ok(Default::default()),
             },
         };
-        let rows = table::Entity::find()
-            .filter(condition(filter))
-            .filter(table::Column::Id.between(span.lowest, span.highest))
-            .order_by_desc(table::Column::Id)
-            // One more than asked for tells whether there is a next page.
-            .limit(limit + 1)
-            .all(db)
-            .await?;
+        let rows = page_of_calls(filter, span).all(db).await?;
         let legs = legs_of(db, &rows).await?;
         Ok((rows, legs, span.lowest))
     })
@@ -71,6 +65,16 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|last| Cursor { call: last.id, callee: None, lowest: Some(lowest) });
     Ok((assemble(rows, legs)?, next))
+}
+
+/// The query behind [`calls`], for whoever wants to know how it is carried out.
+pub fn page_of_calls(filter: &CallFilter, span: Span) -> Select<table::Entity> {
+    table::Entity::find()
+        .filter(condition(filter))
+        .filter(table::Column::Id.between(span.lowest, span.highest))
+        .order_by_desc(table::Column::Id)
+        // One more than asked for tells whether there is a next page.
+        .limit(filter.limit.clamp(1, MAX_PAGE) + 1)
 }
 
 /// The calls of a conversation, newest first, for the call-log seed; with `member`, only that user's.
@@ -164,29 +168,15 @@ fn condition(filter: &CallFilter) -> Condition {
         .add_option(filter.before.as_ref().map(|cursor| C::Id.lt(cursor.call)))
 }
 
-/// The rows that read as this word, by asking the vocabulary about every phase, reason and answer.
+/// The rows that read as this word. Live calls are a handful among all and have an index of their own; those that
+/// are over are found by how they read. Either is found from the newest on.
 fn with_status(word: &str) -> Condition {
-    use table::Column as C;
-    let mut any = Condition::any();
-    // Something that is never true, for a word that no call reads as.
-    any = any.add(C::Id.lt(0));
-    for phase in [Phase::Initiated, Phase::Ringing, Phase::Answered] {
-        if vocabulary::log_status(phase, None, false) == word {
-            any = any.add(C::Phase.eq(phase.as_str()));
+    let live = |phase: &Phase| vocabulary::log_status(*phase, None, false) == word;
+    match [Phase::Initiated, Phase::Ringing, Phase::Answered].into_iter().find(live) {
+        // Literally the conditions of the indexes.
+        Some(phase) => {
+            Condition::all().add(Expr::cust("phase <> 'ended'")).add(table::Column::Phase.eq(phase.as_str()))
         }
+        None => Condition::all().add(Expr::cust("phase = 'ended'")).add(Expr::cust(ENDED_AS).eq(word)),
     }
-    for reason in Reason::ALL.into_iter().map(Some).chain([None]) {
-        let reads = |answered| vocabulary::log_status(Phase::Ended, reason, answered) == word;
-        let (answered, unanswered) = (reads(true), reads(false));
-        if !answered && !unanswered {
-            continue;
-        }
-        let which = reason.map_or_else(|| C::Reason.is_null(), |reason| C::Reason.eq(reason.as_str()));
-        let mut row = Condition::all().add(C::Phase.eq(Phase::Ended.as_str())).add(which);
-        if answered != unanswered {
-            row = row.add(if answered { C::AnsweredAt.is_not_null() } else { C::AnsweredAt.is_null() });
-        }
-        any = any.add(row);
-    }
-    any
 }

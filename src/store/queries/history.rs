@@ -2,11 +2,11 @@
 
 use entity::{call_legs, calls};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::MAX_PAGE;
 use super::rows::{Cursor, call_id, read, reason, user};
-use super::span::{span, started};
+use super::span::{Span, span, started};
 use crate::call::Role;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, ConversationId, UserId};
@@ -71,39 +71,12 @@ pub struct MissedFilter {
 
 /// Missed calls, a row per callee, newest first.
 pub async fn missed(store: &Store, filter: &MissedFilter) -> Result<MissedPage, StoreError> {
-    use call_legs::Column as L;
     let limit = filter.limit.clamp(1, MAX_PAGE);
-    let in_time = (filter.since.is_some() || filter.until.is_some()).then(|| {
-        let of = Expr::col((calls::Entity, calls::Column::Id)).equals((call_legs::Entity, L::CallId));
-        let mut call = Query::select();
-        call.expr(Expr::cust("1")).from(calls::Entity).and_where(of).cond_where(started(filter.since, filter.until));
-        Expr::exists(call)
-    });
-    // Literally the condition of an index.
-    let seen = filter.unseen.map(|unseen| Expr::cust(if unseen { "NOT seen" } else { "seen" }));
-    let place = filter.before.as_ref().map(|cursor| {
-        let older = Condition::any().add(L::CallId.lt(cursor.call));
-        match &cursor.callee {
-            // The other callees of the same group call come next.
-            Some(callee) => {
-                older.add(Condition::all().add(L::CallId.eq(cursor.call)).add(L::UserId.gt(callee.as_str())))
-            }
-            None => older,
-        }
-    });
     let db = store.readers();
     let db = db.as_ref();
     let (mut legs, rows) = within(async {
         let Some(span) = span(db, filter.since, filter.until).await? else { return Ok(Default::default()) };
-        let legs = call_legs::Entity::find()
-            .filter(missed_by(filter.callee.as_ref()))
-            .filter(Condition::all().add_option(seen).add_option(place).add_option(in_time))
-            .filter(L::CallId.between(span.lowest, span.highest))
-            .order_by_desc(L::CallId)
-            .order_by_asc(L::UserId)
-            .limit(limit + 1)
-            .all(db)
-            .await?;
+        let legs = page_of_missed(filter, span).all(db).await?;
         let rows =
             calls::Entity::find().filter(calls::Column::Id.is_in(legs.iter().map(|leg| leg.call_id))).all(db).await?;
         Ok((legs, rows))
@@ -125,10 +98,46 @@ pub async fn missed(store: &Store, filter: &MissedFilter) -> Result<MissedPage, 
     Ok((page, next))
 }
 
+/// The query behind [`missed`], for whoever wants to know how it is carried out.
+pub fn page_of_missed(filter: &MissedFilter, span: Span) -> Select<call_legs::Entity> {
+    use call_legs::Column as L;
+    let in_time = (filter.since.is_some() || filter.until.is_some()).then(|| {
+        let of = Expr::col((calls::Entity, calls::Column::Id)).equals((call_legs::Entity, L::CallId));
+        let mut call = Query::select();
+        call.expr(Expr::cust("1")).from(calls::Entity).and_where(of).cond_where(started(filter.since, filter.until));
+        Expr::exists(call)
+    });
+    // Literally the condition of an index.
+    let seen = filter.unseen.map(|unseen| Expr::cust(if unseen { "NOT seen" } else { "seen" }));
+    let place = filter.before.as_ref().map(|cursor| {
+        let older = Condition::any().add(L::CallId.lt(cursor.call));
+        match &cursor.callee {
+            // The other callees of the same group call come next.
+            Some(callee) => {
+                older.add(Condition::all().add(L::CallId.eq(cursor.call)).add(L::UserId.gt(callee.as_str())))
+            }
+            None => older,
+        }
+    });
+    call_legs::Entity::find()
+        .filter(missed_by(filter.callee.as_ref()))
+        .filter(Condition::all().add_option(seen).add_option(place).add_option(in_time))
+        .filter(L::CallId.between(span.lowest, span.highest))
+        .order_by_desc(L::CallId)
+        .order_by_asc(L::UserId)
+        // One more than asked for tells whether there is a next page.
+        .limit(filter.limit.clamp(1, MAX_PAGE) + 1)
+}
+
 /// How many missed calls a user, or everybody, has not seen.
 pub async fn unseen_count(store: &Store, who: Option<&UserId>) -> Result<u64, StoreError> {
     let db = store.readers();
-    within(call_legs::Entity::find().filter(missed_by(who)).filter(Expr::cust("seen").not()).count(db.as_ref())).await
+    within(all_unseen(who).count(db.as_ref())).await
+}
+
+/// The query behind [`unseen_count`], for whoever wants to know how it is carried out.
+pub fn all_unseen(who: Option<&UserId>) -> Select<call_legs::Entity> {
+    call_legs::Entity::find().filter(missed_by(who)).filter(Expr::cust("seen").not())
 }
 
 /// The calls one of two users made to the other, newest first.
@@ -139,25 +148,11 @@ pub async fn history_between(
     limit: u64,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     use call_legs::Column as L;
-    use calls::Column as C;
     let pair = [one.as_str(), other.as_str()];
     let db = store.readers();
     let db = db.as_ref();
     let (legs, rows) = within(async {
-        let called = |caller: &str, callee: &str| {
-            let mut legs = Query::select();
-            legs.column(L::CallId)
-                .from(call_legs::Entity)
-                .and_where(Expr::col(L::UserId).eq(callee))
-                .and_where(Expr::col(L::Role).eq(Role::Callee.as_str()));
-            Condition::all().add(C::CallerId.eq(caller)).add(C::Id.in_subquery(legs))
-        };
-        let rows = calls::Entity::find()
-            .filter(Condition::any().add(called(pair[0], pair[1])).add(called(pair[1], pair[0])))
-            .order_by_desc(C::Id)
-            .limit(limit.clamp(1, MAX_PAGE))
-            .all(db)
-            .await?;
+        let rows = page_between(one, other, limit).all(db).await?;
         let legs = call_legs::Entity::find()
             .filter(L::CallId.is_in(rows.iter().map(|row| row.id)))
             .filter(L::UserId.is_in(pair))
@@ -170,6 +165,26 @@ pub async fn history_between(
     .await?;
     let rows: std::collections::HashMap<i64, calls::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
     legs.into_iter().filter_map(|leg| rows.get(&leg.call_id).map(|row| history_row(row, leg))).collect()
+}
+
+/// The query behind [`history_between`], for whoever wants to know how it is carried out.
+pub fn page_between(one: &UserId, other: &UserId, limit: u64) -> Select<calls::Entity> {
+    use calls::Column as C;
+    // By the calls of each, of which there are few, and not by the calls of either as caller, which PostgreSQL
+    // finds by reading all calls.
+    let calls_of = |user: &UserId| {
+        let mut legs = Query::select();
+        legs.column(call_legs::Column::CallId)
+            .from(call_legs::Entity)
+            .and_where(Expr::col(call_legs::Column::UserId).eq(user.as_str()));
+        C::Id.in_subquery(legs)
+    };
+    calls::Entity::find()
+        .filter(calls_of(one))
+        .filter(calls_of(other))
+        .filter(C::CallerId.is_in([one.as_str(), other.as_str()]))
+        .order_by_desc(C::Id)
+        .limit(limit.clamp(1, MAX_PAGE))
 }
 
 fn history_row(row: &calls::Model, leg: call_legs::Model) -> Result<HistoryRow, StoreError> {

@@ -12,8 +12,11 @@ mod rows;
 mod span;
 mod stats;
 
-pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key};
-pub use history::{HistoryRow, MissedFilter, MissedPage, history_between, missed, unseen_count};
+pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key, page_of_calls};
+pub use history::{
+    HistoryRow, MissedFilter, MissedPage, all_unseen, history_between, missed, page_between, page_of_missed,
+    unseen_count,
+};
 pub use people::{Person, names, people};
 pub use presence::{is_known, last_seen, settle_statuses};
 pub use profiles::profiles;
@@ -21,6 +24,7 @@ pub use recovery::{LiveCall, fail_orphan, highest_call_id, live_calls};
 pub use report::{Report, report};
 pub use reported::{logged_already, settle_reported};
 pub use rows::{CallRow, Cursor, Participant};
+pub use span::{Span, ends_of, span};
 pub use stats::{Period, Spread, Summary, durations, groups, summary, time_to_answer};
 
 /// The most rows a page may have.

@@ -2,6 +2,7 @@
 //! `SWITCHBOARD_TEST_POSTGRES` holds the URL of a server where databases may be made.
 
 mod database;
+mod growth;
 mod outage;
 mod queries;
 mod records;

@@ -1,0 +1,135 @@
+//! The processes under measurement: the service, and the references. Each is pinned to the first core and its
+//! client, this process, to the second, so that they do not take each other's time.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use crate::{Outcome, Plan, reference, tokens};
+
+/// `/proc` counts time in these, on every Linux there is.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Settings with which limits do not limit. What they cost is still paid.
+const UNLIMITED: [(&str, &str); 7] = [
+    ("SWITCHBOARD__LIMITS__INITIATES_PER_MINUTE", "1000000000"),
+    ("SWITCHBOARD__LIMITS__MESSAGES_PER_SECOND", "1000000"),
+    ("SWITCHBOARD__LIMITS__MESSAGE_BURST", "1000000"),
+    ("SWITCHBOARD__LIMITS__SOCKETS_PER_ADDRESS", "100000"),
+    ("SWITCHBOARD__LIMITS__REST_PER_SECOND", "1000000"),
+    ("SWITCHBOARD__LIMITS__REST_BURST", "1000000"),
+    ("SWITCHBOARD__AUTH__MODE", "jwt"),
+];
+
+/// A process under measurement; ended when dropped.
+pub struct Process {
+    /// What it is called in the table.
+    pub name: &'static str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it is the service, not a reference.
+    pub is_service: bool,
+    /// The service's database.
+    pub database: String,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+/// Processor time used so far, in seconds, and when that was.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// In user code and in the kernel.
+    pub cpu: f64,
+    /// The moment.
+    pub at: Instant,
+}
+
+impl Process {
+    /// Starts the service with a database of its own, or the one the plan names.
+    pub fn service(plan: &Plan) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let file = || format!("sqlite://{}?mode=rwc", folder.path().join("load.db").display());
+        let database = plan.database_url.clone().unwrap_or_else(file);
+        let mut command = pinned(plan, &plan.server.display().to_string());
+        command.args(["--bind", "127.0.0.1:0", "--database-url", &database]);
+        command.envs(UNLIMITED).env("SWITCHBOARD__AUTH__JWT_SECRET", tokens::SECRET).env_remove("RUST_LOG");
+        if let Some(level) = &plan.log {
+            command.env("RUST_LOG", level);
+        }
+        Self::start(command, "Switchboard", true, database, folder)
+    }
+
+    /// Starts a reference: this program again.
+    pub fn reference(plan: &Plan, kind: reference::Kind) -> Outcome<Self> {
+        let own = std::env::current_exe()?.display().to_string();
+        let mut command = pinned(plan, &own);
+        command.args(["--reference", kind.flag()]);
+        Self::start(command, kind.name(), false, String::new(), tempfile::tempdir()?)
+    }
+
+    fn start(
+        mut command: Command,
+        name: &'static str,
+        is_service: bool,
+        database: String,
+        folder: tempfile::TempDir,
+    ) -> Outcome<Self> {
+        let log = folder.path().join("log");
+        let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let Some(address) = line.trim().rsplit("http://").next().and_then(|address| address.parse().ok()) else {
+            let why = std::fs::read_to_string(&log).unwrap_or_default();
+            return Err(format!("{name} did not start: {line}{why}").into());
+        };
+        Ok(Self { name, address, is_service, database, child, _folder: folder })
+    }
+
+    /// What it used so far.
+    pub fn spent(&self) -> Outcome<Spent> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name before the parenthesis may hold blanks.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+        Ok(Spent { cpu: (ticks(11) + ticks(12)) / TICKS_PER_SECOND, at: Instant::now() })
+    }
+
+    /// Its resident memory in KiB.
+    pub fn resident(&self) -> Outcome<f64> {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no Rss in smaps_rollup")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that is gone already needs no ending.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pinned(plan: &Plan, program: &str) -> Command {
+    if plan.pinned {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0", program]);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+/// Pins this process to the second core, where there is one and a `taskset` to do it.
+pub fn pin_client() -> bool {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return false;
+    }
+    let own = std::process::id().to_string();
+    let pinning = Command::new("taskset").args(["-a", "-c", "-p", "1", &own]).stdout(Stdio::null()).status();
+    pinning.is_ok_and(|status| status.success())
+}

@@ -1,0 +1,104 @@
+//! Calls from invitation to end: eleven messages, and at the service a record that is committed before anybody is
+//! told. Afterwards the records are counted.
+
+use std::time::Instant;
+
+use sea_orm::{ConnectionTrait, Database, Statement};
+
+use super::pairs::{self, Pair, Round, next_of};
+use crate::measure::{Sample, alternate, median, percentile, ratios};
+use crate::process::Process;
+use crate::reference::Kind;
+use crate::report::Row;
+use crate::{Outcome, Plan, messages, tokens};
+
+const PAIRS: usize = 50;
+
+/// Candidates each side sends.
+const CANDIDATES: u64 = 4;
+
+pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
+    let count = plan.pairs.unwrap_or(PAIRS);
+    let sides = [Process::service(plan)?, Process::reference(plan, Kind::Relay)?];
+    let tokens = tokens::mint(count * 2)?;
+    let before = records(&sides[0]).await?;
+    let rounds = alternate(plan.rounds, &sides, async |side, _| {
+        let pairs = Pair::of(super::open(side.address, &tokens, plan.hello && side.is_service).await?);
+        let (sample, pairs) = pairs::work(side, pairs, plan.round, calling).await?;
+        // Each call took five marks.
+        let calls: u64 = pairs.iter().map(|pair| pair.mark / (CANDIDATES + 1)).sum();
+        super::close(pairs.into_iter().flat_map(|pair| [pair.caller, pair.callee]).collect()).await?;
+        Ok((sample, calls))
+    })
+    .await?;
+    let acknowledged: u64 = rounds[0].iter().map(|(_, calls)| calls).sum();
+    let after = records(&sides[0]).await?;
+    let (all, completed) = (after.0 - before.0, after.1 - before.1);
+    if (all, completed) != (acknowledged, acknowledged) {
+        let why = format!("{acknowledged} calls were acknowledged; {all} are recorded, {completed} as completed");
+        return Err(why.into());
+    }
+    let [ours, theirs]: [Vec<Sample>; 2] =
+        [0, 1].map(|side| rounds[side].iter().map(|(sample, _)| sample.clone()).collect());
+    let what = format!("calls, {count} pairs");
+    let cpu = |samples: &[Sample]| median(samples.iter().map(Sample::each)) / 1000.0;
+    let per_core = |samples: &[Sample]| median(samples.iter().map(Sample::per_core_second));
+    let told = |samples: &[Sample]| {
+        let rate = median(samples.iter().map(Sample::rate));
+        let busy = median(samples.iter().map(Sample::busy)) * 100.0;
+        format!("{rate:.0}/s, core {busy:.0} % busy")
+    };
+    let took = |samples: &[Sample]| {
+        format!("{:.1} / {:.1} ms", percentile(samples, 50.0) / 1e3, percentile(samples, 99.0) / 1e3)
+    };
+    Ok(vec![
+        Row::plain(&what, "CPU per call", format!("{:.3} ms", cpu(&ours)))
+            .beside(format!("{:.3} ms, {} without record", cpu(&theirs), sides[1].name))
+            .ratio(&ratios(&ours, &theirs, Sample::each), Some(1.5)),
+        Row::plain(&what, "CPU per call", format!("{:.3} ms", cpu(&ours))).wanted("≤ 0.130 ms", cpu(&ours) <= 0.13),
+        Row::plain(&what, "calls per second of CPU", format!("{:.0}", per_core(&ours)))
+            .beside(format!("{:.0}", per_core(&theirs)))
+            .wanted("≥ 8000", per_core(&ours) >= 8000.0),
+        Row::plain(&what, "rate", told(&ours)).beside(told(&theirs)),
+        Row::plain(&what, "invitation to end p50 / p99", took(&ours)).beside(took(&theirs)),
+        Row::plain(&what, "records", format!("{all} of {acknowledged} acknowledged")).wanted("all", true),
+    ])
+}
+
+async fn calling(mut pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
+    let (mut to_callee, mut to_caller) = (messages::candidate(pair.callee_id()), messages::candidate(pair.caller_id()));
+    let mut took = Vec::new();
+    while round.goes_on() {
+        let began = Instant::now();
+        pair.call().await?;
+        let first = pair.mark + 1;
+        pair.mark += CANDIDATES;
+        for mark in first..=pair.mark {
+            pair.caller.send(to_callee.with(mark)).await?;
+            pair.callee.send(to_caller.with(mark)).await?;
+        }
+        for mark in first..=pair.mark {
+            next_of(&mut pair.callee, "ice_candidate", mark).await?;
+            next_of(&mut pair.caller, "ice_candidate", mark).await?;
+        }
+        pair.hang_up().await?;
+        round.count();
+        if round.counts() {
+            took.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+        }
+    }
+    Ok((pair, took))
+}
+
+/// All calls in the database, and those that were completed.
+async fn records(service: &Process) -> Outcome<(u64, u64)> {
+    let db = Database::connect(&service.database).await?;
+    let mut counts = [0; 2];
+    for (count, which) in counts.iter_mut().zip(["", " WHERE phase = 'ended' AND reason = 'completed'"]) {
+        let query = Statement::from_string(db.get_database_backend(), format!("SELECT count(*) FROM calls{which}"));
+        let row = db.query_one_raw(query).await?.ok_or("no count")?;
+        *count = u64::try_from(row.try_get_by_index::<i64>(0)?)?;
+    }
+    db.close().await?;
+    Ok((counts[0], counts[1]))
+}

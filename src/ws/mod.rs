@@ -290,10 +290,11 @@ fn upgrade(
     };
     let mut response = response.finish();
     response.extensions_mut().insert(Accepted::new(move |raw| {
-        let (input, wire) = Wire::open(raw, lease, &edge.limits);
+        let (input, mut wire) = Wire::open(raw, lease, &edge.limits);
         match admitted {
             Ok(admitted) => begin(&edge, admitted, input, wire),
             Err(why) => {
+                wire.answer();
                 let farewell = handshake::farewell(why, Arc::clone(wire.outbox()), input, edge.limits.close_within);
                 wire.serve(Box::pin(farewell));
             }

@@ -78,11 +78,13 @@ impl Outbox {
         Arc::new(Self { max_frames, max_bytes, state: Mutex::default() })
     }
 
-    /// Writes to this socket from now on, and first of all what the upgrade is answered with.
+    /// Writes to this socket from now on, and what the upgrade is answered with before anything that waits already.
     pub fn open(&self, output: OwnedWriteHalf, head: &[u8]) {
         let mut state = self.state();
         state.output = Some(output);
+        let waiting = std::mem::take(&mut state.frames);
         state.write(head);
+        state.frames.extend(waiting);
         wake(state);
     }
 

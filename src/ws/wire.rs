@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::connections::Lease;
 use super::frames::{FrameReader, Message};
@@ -65,18 +66,27 @@ impl Input {
 /// An open connection. Its place among the connections is free again when it is gone.
 pub struct Wire {
     outbox: Arc<Outbox>,
+    /// What the upgrade is answered with, and where to.
+    unanswered: Option<(OwnedWriteHalf, BytesMut)>,
     _lease: Lease,
 }
 
 impl Wire {
-    /// Answers the upgrade, and parts the connection.
+    /// Parts the connection. The upgrade is answered when its session has begun, or by [`Wire::answer`].
     pub fn open(raw: Raw, lease: Lease, limits: &Limits) -> (Input, Self) {
         let (half, output) = raw.stream.into_split();
         let mut frames = FrameReader::new(limits.max_message);
         frames.push(&raw.read);
         let outbox = Outbox::new(limits.queue, limits.queue_bytes);
-        outbox.open(output, &raw.answer);
-        (Input { half, frames, deaf: false }, Self { outbox, _lease: lease })
+        let unanswered = Some((output, raw.answer));
+        (Input { half, frames, deaf: false }, Self { outbox, unanswered, _lease: lease })
+    }
+
+    /// Answers the upgrade, if that was not done.
+    pub fn answer(&mut self) {
+        if let Some((output, answer)) = self.unanswered.take() {
+            self.outbox.open(output, &answer);
+        }
     }
 
     /// Where what its client is told goes.
@@ -136,7 +146,12 @@ impl<F: Future<Output = ()> + Unpin> Future for Serving<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Session(session, wire) = &mut *self {
-            ready!(Pin::new(session).poll(cx));
+            let over = Pin::new(session).poll(cx);
+            // Not before the router was told of the session: who knows that a socket is open can call its user.
+            if let Some(wire) = wire {
+                wire.answer();
+            }
+            ready!(over);
             let Some(wire) = wire.take() else { return Poll::Ready(()) };
             *self = Self::Ending(Box::pin(wire.end()));
         }

@@ -16,6 +16,7 @@ on_both!(
     who_hangs_up_may_be_called_by_another_at_once,
     of_two_hundred_callers_one_rings,
     a_burst_of_candidates_around_the_answer_keeps_its_order,
+    who_sees_their_socket_open_can_be_called,
 );
 
 const ROUNDS: usize = 24;
@@ -264,5 +265,19 @@ async fn a_burst_of_candidates_around_the_answer_keeps_its_order(store: Store) {
         ben.quiet().await;
         anna.hang_up("2").await;
         ben.expect("call_ended").await;
+    }
+}
+
+async fn who_sees_their_socket_open_can_be_called(store: Store) {
+    let service = Service::with(&store, FAST).await;
+    let mut anna = service.socket("1").await;
+    for round in 0..ROUNDS * 4 {
+        let callee = format!("callee-{round}");
+        // Nothing is exchanged on it before the call.
+        let mut socket = Socket::dial(&service, &callee).open_silently().await;
+        anna.invite(&callee).await;
+        socket.expect("call_invitation").await;
+        anna.cancel(&callee).await;
+        socket.expect("call_cancelled").await;
     }
 }

@@ -39,6 +39,21 @@ export function icons(root) {
   }
 }
 
+/**
+ * Gives an element an inside of its own, which the page around it neither styles nor sees.
+ * @param {HTMLElement} host
+ * @param {string} style
+ * @param {string} markup
+ */
+export function shadow(host, style, markup) {
+  const root = host.attachShadow({ mode: 'open' });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(style);
+  root.adoptedStyleSheets = [sheet];
+  root.innerHTML = markup;
+  icons(root);
+}
+
 /** Where a browser trusts this page without https. */
 export const localAddress = () => `${location.protocol}//localhost${location.port && ':'}${location.port}/`;
 

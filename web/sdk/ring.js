@@ -1,7 +1,7 @@
 // `<switchboard-ring>`: what rings, on the call page and on any page with the widget. A modal question with
 // the focus on its answer, a bell, and where the page is not looked at a notification and a title that calls.
 
-import { audible, avatar, enableSound, icons, localAddress, onSound, play } from './parts.js';
+import { audible, avatar, enableSound, localAddress, onSound, play, shadow } from './parts.js';
 
 /** @typedef {import('./switchboard.js').Call} Call */
 /** @typedef {import('../call/types.js').Speak} Speak */
@@ -58,12 +58,7 @@ export class Ring extends HTMLElement {
 
   constructor() {
     super();
-    const root = this.attachShadow({ mode: 'open' });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-    root.adoptedStyleSheets = [sheet];
-    root.innerHTML = MARKUP;
-    icons(root);
+    shadow(this, STYLE, MARKUP);
     this.#part('answer').onclick = () => this.#answer();
     this.#part('answer-voice').onclick = () => this.#answer('voice');
     this.#part('decline').onclick = () => this.#call?.decline();

@@ -2,7 +2,7 @@
 // data-user="7" data-token="…">`. It rings as the call page does and, once answered, shows a small panel.
 
 import { LANGUAGES, clock, pick, speaker } from '../shared/i18n.js';
-import { icons, tile } from './parts.js';
+import { shadow, tile } from './parts.js';
 import { Ring } from './ring.js';
 import { Switchboard } from './switchboard.js';
 
@@ -51,12 +51,7 @@ const MARKUP = `<section>
 export class Panel extends HTMLElement {
   constructor() {
     super();
-    const root = this.attachShadow({ mode: 'open' });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-    root.adoptedStyleSheets = [sheet];
-    root.innerHTML = MARKUP;
-    icons(root);
+    shadow(this, STYLE, MARKUP);
   }
 
   /** @param {string} id @returns {HTMLElement} */

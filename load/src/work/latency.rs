@@ -1,14 +1,16 @@
 //! The same candidates, few and evenly spaced: how long one takes where none waits for another.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at};
 
 use super::pairs::{self, Pair, Round};
-use super::relay::round_trip;
+use super::relay::exchange;
 use crate::measure::{alternate, percentile};
 use crate::process::Process;
 use crate::reference::Kind;
 use crate::report::Row;
-use crate::{Outcome, Plan, messages, tokens};
+use crate::{Outcome, Plan, tokens};
 
 const PAIRS: usize = 50;
 
@@ -46,20 +48,8 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
 }
 
 /// Each pair has its own turn within the interval.
-async fn at_intervals(mut pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
-    let (mut there, mut back) = (messages::candidate(pair.callee_id()), messages::candidate(pair.caller_id()));
+async fn at_intervals(pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
     let interval = Duration::from_secs(1) * PAIRS as u32 / RATE as u32;
-    let mut turns =
-        tokio::time::interval_at(tokio::time::Instant::now() + interval * pair.number as u32 / PAIRS as u32, interval);
-    let mut took = Vec::new();
-    while round.goes_on() {
-        turns.tick().await;
-        let began = Instant::now();
-        round_trip(&mut pair, &mut there, &mut back).await?;
-        round.count();
-        if round.counts() {
-            took.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
-        }
-    }
-    Ok((pair, took))
+    let first = Instant::now() + interval * pair.number as u32 / PAIRS as u32;
+    exchange(pair, round, Some(interval_at(first, interval))).await
 }

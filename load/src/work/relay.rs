@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio::time::Interval;
+
 use super::pairs::{self, Pair, Round, next_of};
 use crate::measure::{self, Sample, alternate, median, ratios};
 use crate::process::Process;
@@ -55,11 +57,20 @@ fn told(pairs: usize, limit: Option<f64>, reference: &Process, samples: &[Vec<Sa
     ]
 }
 
-/// The caller sends, the callee sends back, the caller looks whether it is the same.
-async fn ping_pong(mut pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
+/// As fast as it goes.
+async fn ping_pong(pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
+    exchange(pair, round, None).await
+}
+
+/// The caller sends, the callee sends back, the caller looks whether it is the same; at a pace, if there is one.
+/// How long each took, in microseconds.
+pub async fn exchange(mut pair: Pair, round: Round, mut pace: Option<Interval>) -> Outcome<(Pair, Vec<u32>)> {
     let (mut there, mut back) = (messages::candidate(pair.callee_id()), messages::candidate(pair.caller_id()));
     let mut took = Vec::new();
     while round.goes_on() {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let began = Instant::now();
         round_trip(&mut pair, &mut there, &mut back).await?;
         round.count();
@@ -71,7 +82,7 @@ async fn ping_pong(mut pair: Pair, round: Round) -> Outcome<(Pair, Vec<u32>)> {
 }
 
 /// One candidate there and another back.
-pub async fn round_trip(pair: &mut Pair, there: &mut messages::Marked, back: &mut messages::Marked) -> Outcome<()> {
+async fn round_trip(pair: &mut Pair, there: &mut messages::Marked, back: &mut messages::Marked) -> Outcome<()> {
     pair.mark += 1;
     let mark = pair.mark;
     pair.caller.send(there.with(mark)).await?;

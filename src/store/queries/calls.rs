@@ -1,11 +1,12 @@
 //! Lists of calls, and one call: the service's own REST interface and the call-log seed's.
 
-use entity::{call_events, call_legs, calls as table};
+use entity::{call_events, calls as table};
 use migration::ENDED_AS;
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::MAX_PAGE;
+use super::members::{self, Legs};
 use super::rows::{CallRow, Cursor, assemble, legs_of, user};
 use super::span::{Span, span, started};
 use crate::call::TraceEntry;
@@ -69,12 +70,51 @@ pub async fn calls(store: &Store, filter: &CallFilter) -> Result<(Vec<CallRow>, 
 
 /// The query behind [`calls`], for whoever wants to know how it is carried out.
 pub fn page_of_calls(filter: &CallFilter, span: Span) -> Select<table::Entity> {
-    table::Entity::find()
-        .filter(condition(filter))
-        .filter(table::Column::Id.between(span.lowest, span.highest))
-        .order_by_desc(table::Column::Id)
-        // One more than asked for tells whether there is a next page.
-        .limit(filter.limit.clamp(1, MAX_PAGE) + 1)
+    use table::Column as C;
+    // One more than asked for tells whether there is a next page.
+    let limit = filter.limit.clamp(1, MAX_PAGE) + 1;
+    let page = table::Entity::find().order_by_desc(C::Id).limit(limit);
+    let before = filter.before.as_ref().map(|cursor| cursor.call);
+    match found_by(filter) {
+        None => {
+            let older = before.map(|before| C::Id.lt(before));
+            page.filter(of_calls(filter))
+                .filter(members::take_part(C::Id.into_expr(), &filter.members()))
+                .filter(members::missed_it(C::Id.into_expr(), filter.misser(), filter.missed))
+                .filter(Condition::all().add(C::Id.between(span.lowest, span.highest)).add_option(older))
+        }
+        Some((legs, others)) => {
+            let highest = before.map_or(span.highest, |before| Ord::min(span.highest, before - 1));
+            let newest = legs.newest(Span { highest, ..span }, others, of_calls(filter), limit);
+            page.filter(C::Id.in_subquery(newest))
+        }
+    }
+}
+
+/// The legs a page is found by, and what holds of the other legs; `None` where it is found by the calls themselves.
+/// Whichever leaves the least to pass over, from the newest on.
+fn found_by(filter: &CallFilter) -> Option<(Legs, Condition)> {
+    let live = |word: &String| live_phase(word).is_some();
+    if filter.conversation_id.is_some() || filter.status.as_ref().is_some_and(live) {
+        // Of a conversation, and of those that are live, there are few.
+        return None;
+    }
+    let members = filter.members();
+    match (filter.misser(), members.first()) {
+        (Some(misser), _) => {
+            let others: Vec<_> = members.iter().copied().filter(|who| *who != misser).collect();
+            let legs = Legs { of: Some(misser.clone()), missed: filter.missed };
+            Some((legs, members::take_part(members::of_leg(), &others)))
+        }
+        (None, Some(peer)) => {
+            let legs = Legs { of: Some((*peer).clone()), missed: None };
+            Some((legs, members::missed_it(members::of_leg(), None, filter.missed)))
+        }
+        (None, None) => {
+            let legs = Legs { of: None, missed: filter.missed };
+            (filter.missed == Some(true)).then_some((legs, Condition::all()))
+        }
+    }
 }
 
 /// The calls of a conversation, newest first, for the call-log seed; with `member`, only that user's.
@@ -134,45 +174,40 @@ pub async fn events(store: &Store, id: CallId) -> Result<Vec<TraceEntry>, StoreE
         .collect()
 }
 
-/// The calls a user has a leg in; with `missed`, one they missed.
-pub(super) fn calls_with(who: Option<&UserId>, missed: bool) -> SelectStatement {
-    let mut legs = Query::select();
-    legs.column(call_legs::Column::CallId).from(call_legs::Entity);
-    if let Some(who) = who {
-        legs.and_where(Expr::col(call_legs::Column::UserId).eq(who.as_str()));
+impl CallFilter {
+    /// Everybody who must take part.
+    fn members(&self) -> Vec<&UserId> {
+        [&self.user, &self.member, &self.peer].into_iter().flatten().collect()
     }
-    if missed {
-        // Literally the condition of the index.
-        legs.and_where(Expr::cust("missed"));
+
+    /// By whom a call must have been missed, or not; any callee where that is nobody.
+    fn misser(&self) -> Option<&UserId> {
+        self.user.as_ref().or(self.member.as_ref())
     }
-    legs
 }
 
-fn condition(filter: &CallFilter) -> Condition {
+/// What a filter says of calls themselves; empty where that is nothing.
+fn of_calls(filter: &CallFilter) -> Condition {
     use table::Column as C;
-    let mut all = Condition::all();
-    for who in [&filter.member, &filter.user, &filter.peer].into_iter().flatten() {
-        all = all.add(C::Id.in_subquery(calls_with(Some(who), false)));
-    }
-    if let Some(missed) = filter.missed {
-        let by = calls_with(filter.user.as_ref().or(filter.member.as_ref()), true);
-        all = all.add(if missed { C::Id.in_subquery(by) } else { C::Id.not_in_subquery(by) });
-    }
-    if let Some(status) = &filter.status {
-        all = all.add(with_status(status));
-    }
-    all.add_option(filter.reason.map(|reason| C::Reason.eq(reason.as_str())))
+    let in_time = started(filter.since, filter.until);
+    Condition::all()
+        .add_option(filter.status.as_deref().map(with_status))
+        .add_option(filter.reason.map(|reason| C::Reason.eq(reason.as_str())))
         .add_option(filter.call_type.map(|kind| C::CallType.eq(kind.as_str())))
         .add_option(filter.conversation_id.as_ref().map(|id| C::ConversationId.eq(id.as_str())))
-        .add(started(filter.since, filter.until))
-        .add_option(filter.before.as_ref().map(|cursor| C::Id.lt(cursor.call)))
+        .add_option(Some(in_time).filter(|in_time| !in_time.is_empty()))
+}
+
+/// The phase of live calls that read as this word.
+fn live_phase(word: &str) -> Option<Phase> {
+    let live = |phase: &Phase| vocabulary::log_status(*phase, None, false) == word;
+    [Phase::Initiated, Phase::Ringing, Phase::Answered].into_iter().find(live)
 }
 
 /// The rows that read as this word. Live calls are a handful among all and have an index of their own; those that
 /// are over are found by how they read. Either is found from the newest on.
 fn with_status(word: &str) -> Condition {
-    let live = |phase: &Phase| vocabulary::log_status(*phase, None, false) == word;
-    match [Phase::Initiated, Phase::Ringing, Phase::Answered].into_iter().find(live) {
+    match live_phase(word) {
         // Literally the conditions of the indexes.
         Some(phase) => {
             Condition::all().add(Expr::cust("phase <> 'ended'")).add(table::Column::Phase.eq(phase.as_str()))

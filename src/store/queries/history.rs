@@ -5,6 +5,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::MAX_PAGE;
+use super::members::{self, Legs};
 use super::rows::{Cursor, call_id, read, reason, user};
 use super::span::{Span, span, started};
 use crate::call::Role;
@@ -170,21 +171,12 @@ pub async fn history_between(
 /// The query behind [`history_between`], for whoever wants to know how it is carried out.
 pub fn page_between(one: &UserId, other: &UserId, limit: u64) -> Select<calls::Entity> {
     use calls::Column as C;
-    // By the calls of each, of which there are few, and not by the calls of either as caller, which PostgreSQL
-    // finds by reading all calls.
-    let calls_of = |user: &UserId| {
-        let mut legs = Query::select();
-        legs.column(call_legs::Column::CallId)
-            .from(call_legs::Entity)
-            .and_where(Expr::col(call_legs::Column::UserId).eq(user.as_str()));
-        C::Id.in_subquery(legs)
-    };
-    calls::Entity::find()
-        .filter(calls_of(one))
-        .filter(calls_of(other))
-        .filter(C::CallerId.is_in([one.as_str(), other.as_str()]))
-        .order_by_desc(C::Id)
-        .limit(limit.clamp(1, MAX_PAGE))
+    let limit = limit.clamp(1, MAX_PAGE);
+    let legs = Legs { of: Some(one.clone()), missed: None };
+    let by_either = Condition::all().add(C::CallerId.is_in([one.as_str(), other.as_str()]));
+    let both = members::take_part(members::of_leg(), &[other]);
+    let newest = legs.newest(Span::ALL, both, by_either, limit);
+    calls::Entity::find().filter(C::Id.in_subquery(newest)).order_by_desc(C::Id).limit(limit)
 }
 
 fn history_row(row: &calls::Model, leg: call_legs::Model) -> Result<HistoryRow, StoreError> {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod history;
+mod members;
 mod people;
 mod presence;
 mod profiles;

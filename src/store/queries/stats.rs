@@ -2,18 +2,18 @@
 //!
 //! Each query goes through the period's part of the index by start, so a week costs a week however much there is.
 
-use entity::{call_legs, calls};
+use entity::calls;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 
-use super::calls::calls_with;
+use super::members::{self, Legs};
 use super::rows::{read, reason};
-use super::span::started;
+use super::span::{span, started};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::signal::Phase;
 use crate::store::statistics::{Grid, Group, Step, Tally, total};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, within};
 
 /// Which calls are counted: those started from `since` to before `until`.
 #[derive(Debug, Clone)]
@@ -64,8 +64,8 @@ pub async fn summary(store: &Store, period: &Period) -> Result<Summary, StoreErr
 /// How many calls there were of each kind in each stretch of the grid; kinds without calls are absent.
 pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Group>, StoreError> {
     use calls::Column as C;
-    let mut missed = calls_with(period.member.as_ref(), true);
-    missed.and_where(Expr::col((call_legs::Entity, call_legs::Column::CallId)).equals((calls::Entity, C::Id)));
+    let Some(which) = which(store, period).await? else { return Ok(Vec::new()) };
+    let id = Expr::col((calls::Entity, C::Id));
     let db = store.readers();
     let groups = calls::Entity::find()
         .select_only()
@@ -73,10 +73,10 @@ pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Gr
         .column(C::Phase)
         .column(C::Reason)
         .expr_as(Expr::col(C::AnsweredAt).is_not_null(), "answered")
-        .expr_as(Expr::exists(missed), "missed")
+        .expr_as(members::missed_by(id, period.member.as_ref()), "missed")
         .expr_as(Expr::col(C::Id).count(), "calls")
         .expr_as(Expr::cust("CAST(SUM(duration_seconds) AS BIGINT)"), "seconds")
-        .filter(condition(period))
+        .filter(which)
         .group_by(Expr::cust("1"))
         .group_by(Expr::cust("2"))
         .group_by(Expr::cust("3"))
@@ -101,7 +101,8 @@ pub async fn groups(store: &Store, period: &Period, grid: Grid) -> Result<Vec<Gr
 
 /// How long the answered calls lasted that have ended, in seconds; `None` where there are none.
 pub async fn durations(store: &Store, period: &Period) -> Result<Option<Spread>, StoreError> {
-    let ended = condition(period).add(calls::Column::Phase.eq(Phase::Ended.as_str()));
+    let Some(which) = which(store, period).await? else { return Ok(None) };
+    let ended = which.add(calls::Column::Phase.eq(Phase::Ended.as_str()));
     spread(store, Expr::col(calls::Column::DurationSeconds), ended).await
 }
 
@@ -114,7 +115,8 @@ pub async fn time_to_answer(store: &Store, period: &Period) -> Result<Option<Spr
             "CAST(ROUND(EXTRACT(EPOCH FROM answered_at) * 1000) - ROUND(EXTRACT(EPOCH FROM started_at) * 1000) AS BIGINT)"
         }
     };
-    spread(store, Expr::cust(taken), condition(period)).await
+    let Some(which) = which(store, period).await? else { return Ok(None) };
+    spread(store, Expr::cust(taken), which).await
 }
 
 /// How an amount is spread over the answered ones of these calls. The database puts them in order and hands out
@@ -160,11 +162,15 @@ async fn chosen_rows(store: &Store, chosen: SelectStatement) -> Result<Vec<(i64,
     store.in_turn(rows).await
 }
 
-fn condition(period: &Period) -> Condition {
-    use calls::Column as C;
-    Condition::all()
-        .add(started(Some(period.since), Some(period.until)))
-        .add_option(period.member.as_ref().map(|who| C::Id.in_subquery(calls_with(Some(who), false))))
+/// Which calls a period has; `None` when it has none. A user's are found by their legs within it, not by all they
+/// ever had.
+async fn which(store: &Store, period: &Period) -> Result<Option<Condition>, StoreError> {
+    let (since, until) = (Some(period.since), Some(period.until));
+    let in_time = Condition::all().add(started(since, until));
+    let Some(who) = &period.member else { return Ok(Some(in_time)) };
+    let Some(span) = within(span(store.readers().as_ref(), since, until)).await? else { return Ok(None) };
+    let legs = Legs { of: Some(who.clone()), missed: None };
+    Ok(Some(in_time.add(calls::Column::Id.in_subquery(legs.calls(span)))))
 }
 
 /// The number of the stretch a call started in, as [`Grid`] counts them.

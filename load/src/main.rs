@@ -76,6 +76,8 @@ enum Workload {
     Heartbeats,
     /// One user's presence told to a thousand.
     Fanout,
+    /// The record with ten thousand calls, and with a million.
+    Growth,
 }
 
 /// How a workload is to be run.
@@ -90,12 +92,13 @@ pub struct Plan {
     round: Duration,
     hello: bool,
     pinned: bool,
+    slow_disk: bool,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let answer = match cli.reference {
-        Some(kind) => reference::serve(kind),
+        Some(kind) => reference::serve(kind, cli.database_url),
         None => measure(cli),
     };
     match answer {
@@ -121,6 +124,7 @@ fn measure(cli: Cli) -> Outcome<()> {
         round: Duration::from_secs_f64(cli.seconds),
         hello: cli.hello,
         pinned: process::pin_client(),
+        slow_disk: false,
     };
     let chosen = if cli.only.is_empty() { Workload::value_variants().to_vec() } else { cli.only };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -136,6 +140,7 @@ fn measure(cli: Cli) -> Outcome<()> {
                 Workload::Calls => work::calls::run(&plan).await,
                 Workload::Heartbeats => work::heartbeats::run(&plan).await,
                 Workload::Fanout => work::fanout::run(&plan).await,
+                Workload::Growth => work::growth::run(&plan).await,
             }
         });
         match done {

@@ -4,13 +4,18 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{Outcome, Plan, reference, tokens};
 
 /// `/proc` counts time in these, on every Linux there is.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What makes written data durable, and how much longer that takes on a slow disk.
+const SYNCS: &str = "fsync,fdatasync";
+pub const SLOW_SYNC: Duration = Duration::from_millis(2);
 
 /// Settings with which limits do not limit. What they cost is still paid.
 const UNLIMITED: [(&str, &str); 7] = [
@@ -33,7 +38,11 @@ pub struct Process {
     pub is_service: bool,
     /// The service's database.
     pub database: String,
+    /// How long it took from its start until it said where it listens.
+    pub started_in: Duration,
     child: Child,
+    /// Its own number, also where something stands between it and us.
+    pid: u32,
     _folder: tempfile::TempDir,
 }
 
@@ -50,9 +59,8 @@ impl Process {
     /// Starts the service with a database of its own, or the one the plan names.
     pub fn service(plan: &Plan) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        let file = || format!("sqlite://{}?mode=rwc", folder.path().join("load.db").display());
-        let database = plan.database_url.clone().unwrap_or_else(file);
-        let mut command = pinned(plan, &plan.server.display().to_string());
+        let database = plan.database_url.clone().unwrap_or_else(|| sqlite(folder.path()));
+        let mut command = command(plan, &plan.server.display().to_string());
         command.args(["--bind", "127.0.0.1:0", "--database-url", &database]);
         command.envs(UNLIMITED).env("SWITCHBOARD__AUTH__JWT_SECRET", tokens::SECRET).env_remove("RUST_LOG");
         if let Some(level) = &plan.log {
@@ -64,9 +72,10 @@ impl Process {
     /// Starts a reference: this program again.
     pub fn reference(plan: &Plan, kind: reference::Kind) -> Outcome<Self> {
         let own = std::env::current_exe()?.display().to_string();
-        let mut command = pinned(plan, &own);
-        command.args(["--reference", kind.flag()]);
-        Self::start(command, kind.name(), false, String::new(), tempfile::tempdir()?)
+        let folder = tempfile::tempdir()?;
+        let mut command = command(plan, &own);
+        command.args(["--reference", kind.flag(), "--database-url", &sqlite(folder.path())]);
+        Self::start(command, kind.name(), false, String::new(), folder)
     }
 
     fn start(
@@ -77,6 +86,7 @@ impl Process {
         folder: tempfile::TempDir,
     ) -> Outcome<Self> {
         let log = folder.path().join("log");
+        let began = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
@@ -86,12 +96,14 @@ impl Process {
             let why = std::fs::read_to_string(&log).unwrap_or_default();
             return Err(format!("{name} did not start: {line}{why}").into());
         };
-        Ok(Self { name, address, is_service, database, child, _folder: folder })
+        let started_in = began.elapsed();
+        let pid = only_child(child.id()).unwrap_or(child.id());
+        Ok(Self { name, address, is_service, database, started_in, child, pid, _folder: folder })
     }
 
     /// What it used so far.
     pub fn spent(&self) -> Outcome<Spent> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         // The name before the parenthesis may hold blanks.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
@@ -100,7 +112,7 @@ impl Process {
 
     /// Its resident memory in KiB.
     pub fn resident(&self) -> Outcome<f64> {
-        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no Rss in smaps_rollup")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
@@ -108,20 +120,45 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that is gone already needs no ending.
+        // One that is gone already needs no ending. What stands between would leave it running if it were ended first.
+        if self.pid != self.child.id() {
+            let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn pinned(plan: &Plan, program: &str) -> Command {
-    if plan.pinned {
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0", program]);
-        command
+/// A database file in this folder, made when it is opened.
+pub fn sqlite(folder: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", folder.join("load.db").display())
+}
+
+/// A program on the first core, and on a slow disk where the plan says so.
+fn command(plan: &Plan, program: &str) -> Command {
+    let pinning: &[&str] = if plan.pinned { &["taskset", "-c", "0"] } else { &[] };
+    let delay = format!("inject={SYNCS}:delay_exit={}", SLOW_SYNC.as_micros());
+    let traced = format!("trace={SYNCS}");
+    let slowing: &[&str] = if plan.slow_disk {
+        &["strace", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", &traced, "-e", &delay]
     } else {
-        Command::new(program)
-    }
+        &[]
+    };
+    let mut words = pinning.iter().chain(slowing).chain(std::iter::once(&program));
+    let mut command = Command::new(words.next().unwrap_or(&program));
+    command.args(words);
+    command
+}
+
+/// Whether disks can be made slow here.
+pub fn can_slow_disks() -> bool {
+    let asked = Command::new("strace").args(["-qqq", "-o", "/dev/null", "--seccomp-bpf", "-f", "true"]).output();
+    asked.is_ok_and(|answer| answer.status.success())
+}
+
+/// The process this one started, where there is exactly one.
+fn only_child(pid: u32) -> Option<u32> {
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?.trim().parse().ok()
 }
 
 /// Pins this process to the second core, where there is one and a `taskset` to do it.

@@ -4,6 +4,7 @@
 
 mod heartbeats;
 mod proxy;
+mod record;
 mod relay;
 mod tungstenite;
 
@@ -22,7 +23,9 @@ pub enum Kind {
     Proxy,
     /// Reads each message for its receiver and writes it to their socket; or to everybody's.
     Relay,
-    /// The same with tokio-tungstenite and a writer task for each user.
+    /// The same with a transaction before an invitation, an answer and an end are passed on.
+    Recording,
+    /// A relay with tokio-tungstenite and a writer task for each user.
     Tungstenite,
     /// Answers every POST with 204.
     Heartbeats,
@@ -34,6 +37,7 @@ impl Kind {
         match self {
             Self::Proxy => "proxy",
             Self::Relay => "relay",
+            Self::Recording => "recording",
             Self::Tungstenite => "tungstenite",
             Self::Heartbeats => "heartbeats",
         }
@@ -44,14 +48,15 @@ impl Kind {
         match self {
             Self::Proxy => "TCP proxy",
             Self::Relay => "bare relay",
+            Self::Recording => "bare relay, a transaction per transition",
             Self::Tungstenite => "tungstenite relay",
             Self::Heartbeats => "bare actix-web",
         }
     }
 }
 
-/// Serves until it is ended.
-pub fn serve(kind: Kind) -> Outcome<()> {
+/// Serves until it is ended, with a database where it needs one.
+pub fn serve(kind: Kind, database: Option<String>) -> Outcome<()> {
     if kind == Kind::Heartbeats {
         return heartbeats::serve();
     }
@@ -60,7 +65,8 @@ pub fn serve(kind: Kind) -> Outcome<()> {
         announce(listener.local_addr()?);
         match kind {
             Kind::Proxy => proxy::serve(listener).await,
-            Kind::Relay => relay::serve(listener).await,
+            Kind::Relay => relay::serve(listener, None).await,
+            Kind::Recording => relay::serve(listener, Some(record::open(database).await?)).await,
             Kind::Tungstenite => tungstenite::serve(listener).await,
             Kind::Heartbeats => Ok(()),
         }

@@ -1,21 +1,26 @@
 //! The least a relay of messages can cost: each is read for its receiver, and the reader's task writes it to the
-//! receiver's socket. A message `to_all` goes to everybody else, written once.
+//! receiver's socket. A message `to_all` goes to everybody else, written once. Where there is a record, what changes how a
+//! call stands is passed on when it is written there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sea_orm::DatabaseConnection;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::record;
 use crate::Outcome;
 
 type Sockets = Arc<Mutex<HashMap<usize, Arc<OwnedWriteHalf>>>>;
 
 /// All a relay must know of a message. The rest is skipped.
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: &'a str,
     to_user_id: Option<usize>,
     #[serde(default)]
     to_all: bool,
@@ -25,20 +30,20 @@ fn lock(sockets: &Sockets) -> MutexGuard<'_, HashMap<usize, Arc<OwnedWriteHalf>>
     sockets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub async fn serve(listener: TcpListener) -> Outcome<()> {
+pub async fn serve(listener: TcpListener, record: Option<DatabaseConnection>) -> Outcome<()> {
     let sockets = Sockets::default();
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(session(stream, Arc::clone(&sockets)));
+        tokio::spawn(session(stream, Arc::clone(&sockets), record.clone()));
     }
 }
 
-async fn session(mut stream: TcpStream, sockets: Sockets) {
+async fn session(mut stream: TcpStream, sockets: Sockets, record: Option<DatabaseConnection>) {
     let Ok(user) = super::accept(&mut stream).await else { return };
     let (mut from, to) = stream.into_split();
     let to = Arc::new(to);
     lock(&sockets).insert(user, Arc::clone(&to));
-    if let Err(why) = listen(user, &mut from, &sockets).await {
+    if let Err(why) = listen(user, &mut from, &sockets, record.as_ref()).await {
         eprintln!("user {user}: {why}");
     }
     let mut sockets = lock(&sockets);
@@ -48,7 +53,12 @@ async fn session(mut stream: TcpStream, sockets: Sockets) {
     }
 }
 
-async fn listen(user: usize, from: &mut OwnedReadHalf, sockets: &Sockets) -> Outcome<()> {
+async fn listen(
+    user: usize,
+    from: &mut OwnedReadHalf,
+    sockets: &Sockets,
+    record: Option<&DatabaseConnection>,
+) -> Outcome<()> {
     // On the heap, and only as large as what was read.
     let mut inbox = Vec::new();
     loop {
@@ -57,19 +67,22 @@ async fn listen(user: usize, from: &mut OwnedReadHalf, sockets: &Sockets) -> Out
             return Ok(());
         }
         let mut read = 0;
-        while let Some((kind, mut content, end)) = frame(&mut inbox[read..]) {
+        while let Some((kind, content, end)) = frame(&mut inbox[read..]) {
             read += end;
             if kind == 0x88 {
                 return Ok(());
             }
-            pass_on(user, &mut content, sockets)?;
+            let envelope: Envelope<'_> = serde_json::from_slice(content)?;
+            if let Some(record) = record.filter(|_| record::is_transition(envelope.kind)) {
+                record::note(record, user, envelope.to_user_id, envelope.kind).await?;
+            }
+            pass_on(user, &envelope, content, sockets)?;
         }
         inbox.drain(..read);
     }
 }
 
-fn pass_on(user: usize, content: &mut &mut [u8], sockets: &Sockets) -> Outcome<()> {
-    let envelope: Envelope = serde_json::from_slice(content)?;
+fn pass_on(user: usize, envelope: &Envelope<'_>, content: &[u8], sockets: &Sockets) -> Outcome<()> {
     let mut text = Vec::with_capacity(content.len() + 4);
     text.push(0x81);
     match u16::try_from(content.len())? {

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod fanout;
+pub mod growth;
 pub mod heartbeats;
 pub mod idle;
 pub mod latency;

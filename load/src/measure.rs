@@ -81,6 +81,11 @@ pub fn percentile(samples: &[Sample], percent: f64) -> f64 {
     all.get(at).copied().map_or(f64::NAN, f64::from)
 }
 
+/// Half took at most the first, 99 of 100 the second, and none longer than the third; in microseconds over this.
+pub fn tails(samples: &[Sample], over: f64) -> [f64; 3] {
+    [50.0, 99.0, 100.0].map(|percent| percentile(samples, percent) / over)
+}
+
 /// The ratios of rounds that were run beside each other, smallest first.
 pub fn ratios(ours: &[Sample], theirs: &[Sample], of: impl Fn(&Sample) -> f64) -> Vec<f64> {
     let mut ratios: Vec<f64> = ours.iter().zip(theirs).map(|(our, their)| of(our) / of(their)).collect();

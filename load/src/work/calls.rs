@@ -6,7 +6,7 @@ use std::time::Instant;
 use sea_orm::{ConnectionTrait, Database, Statement};
 
 use super::pairs::{self, Pair, Round, next_of};
-use crate::measure::{Sample, alternate, median, percentile, ratios};
+use crate::measure::{Sample, alternate, median, ratios, tails};
 use crate::process::{self, Process};
 use crate::reference::Kind;
 use crate::report::Row;
@@ -27,7 +27,7 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
     let cpu = |samples: &[Sample]| median(samples.iter().map(Sample::each)) / 1000.0;
     let per_core = |samples: &[Sample]| median(samples.iter().map(Sample::per_core_second));
     let took = |samples: &[Sample]| {
-        let [half, most, all] = [50.0, 99.0, 100.0].map(|percent| percentile(samples, percent) / 1e3);
+        let [half, most, all] = tails(samples, 1e3);
         format!("{half:.1} / {most:.1} / {all:.1} ms")
     };
     let mut rows = vec![

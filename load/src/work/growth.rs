@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use sea_orm::{ConnectionTrait, Database};
 
 use super::heartbeats::ask;
-use crate::measure::{Sample, alternate, median, percentile, ratios};
+use crate::measure::{Sample, alternate, median, percentile, ratios, tails};
 use crate::process::{self, Process};
 use crate::report::Row;
 use crate::{Outcome, Plan, socket, tokens};
@@ -51,15 +51,12 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
         let [ours, theirs] = [&samples[0], &samples[1]];
         let took = |samples: &[Sample]| {
             let cpu = median(samples.iter().map(Sample::each)) / 1e3;
-            format!(
-                "{cpu:.2} ms CPU; {:.2} / {:.2} ms",
-                percentile(samples, 50.0) / 1e3,
-                percentile(samples, 99.0) / 1e3
-            )
+            let [half, most, all] = tails(samples, 1e3);
+            format!("{cpu:.2} ms CPU; {half:.2} / {most:.2} / {all:.2} ms")
         };
         let half = |sample: &Sample| percentile(std::slice::from_ref(sample), 50.0);
         rows.push(
-            Row::plain(&format!("{what}: {question}"), "CPU; p50 / p99", took(ours))
+            Row::plain(&format!("{what}: {question}"), "CPU; p50 / p99 / longest", took(ours))
                 .beside(format!("{}, with {FEW}", took(theirs)))
                 .ratio(&ratios(ours, theirs, half), None),
         );

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::measure::{Sample, alternate, median, percentile, ratios};
+use crate::measure::{Sample, alternate, median, ratios, tails};
 use crate::process::Process;
 use crate::reference::Kind;
 use crate::report::Row;
@@ -29,13 +29,16 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
         let busy = median(samples.iter().map(Sample::busy)) * 100.0;
         format!("{:.0}k/s, core {busy:.0} % busy", median(samples.iter().map(Sample::rate)) / 1000.0)
     };
-    let took = |samples: &[Sample]| format!("{:.0} / {:.0} µs", percentile(samples, 50.0), percentile(samples, 99.0));
+    let took = |samples: &[Sample]| {
+        let [half, most, all] = tails(samples, 1.0);
+        format!("{half:.0} / {most:.0} / {all:.0} µs")
+    };
     Ok(vec![
         Row::plain(&what, "CPU per request", format!("{:.2} µs", cpu(ours)))
             .beside(format!("{:.2} µs, {}", cpu(theirs), sides[1].name))
             .ratio(&ratios(ours, theirs, Sample::each), Some(1.15)),
         Row::plain(&what, "rate", rate(ours)).beside(rate(theirs)),
-        Row::plain(&what, "answer p50 / p99", took(ours)).beside(took(theirs)),
+        Row::plain(&what, "answer p50 / p99 / longest", took(ours)).beside(took(theirs)),
     ])
 }
 

@@ -11,6 +11,9 @@ use crate::report::Row;
 use crate::socket::{Socket, frame};
 use crate::{Outcome, Plan, messages, tokens};
 
+/// How many are there to begin with: what each holds should be the same when there are more.
+const FEW: usize = 1000;
+
 /// How many connect in one of the rounds that count the cost of connecting.
 const CONNECTING: usize = 5000;
 
@@ -22,14 +25,22 @@ const RESERVE: usize = 256;
 
 pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
     let mut rows = connecting(plan).await?;
-    let users = plan.users.min(files().saturating_sub(RESERVE));
+    let most = plan.users.min(files().saturating_sub(RESERVE));
+    for users in [FEW.min(most), most] {
+        rows.extend(being_there(plan, users).await?);
+    }
+    Ok(rows)
+}
+
+/// What so many users hold while they are there.
+async fn being_there(plan: &Plan, users: usize) -> Outcome<Vec<Row>> {
     let sides = [Process::service(plan)?, Process::reference(plan, Kind::Relay)?];
     let tokens = tokens::mint(users)?;
     let samples = alternate(1, &sides, async |side, _| resident(side, &tokens, plan.hello).await).await?;
     let [ours, theirs] = [&samples[0][0], &samples[1][0]];
     let what = format!("idle, {users} users");
     let kib = |kib: f64| format!("{kib:.2} KiB");
-    rows.extend([
+    Ok(vec![
         Row::plain(&what, "resident memory per user, connected", kib(ours.idle)).beside(kib(theirs.idle)),
         Row::plain(&what, "resident memory per user, after a message each way", kib(ours.touched))
             .beside(format!("{}, {}", kib(theirs.touched), sides[1].name))
@@ -40,8 +51,7 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
             format!("{:.1} MiB empty, {:.1} MiB full, {:.1} MiB left after all went", ours.empty, ours.full, ours.left),
         )
         .beside(format!("{:.1} / {:.1} / {:.1} MiB", theirs.empty, theirs.full, theirs.left)),
-    ]);
-    Ok(rows)
+    ])
 }
 
 /// What connecting costs: socket, token, and the user known to be there.

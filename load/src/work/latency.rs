@@ -6,7 +6,7 @@ use tokio::time::{Instant, interval_at};
 
 use super::pairs::{self, Pair, Round};
 use super::relay::exchange;
-use crate::measure::{alternate, percentile};
+use crate::measure::{alternate, tails};
 use crate::process::Process;
 use crate::reference::Kind;
 use crate::report::Row;
@@ -29,8 +29,7 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
     })
     .await?;
     let what = format!("relay at {RATE} round trips/s, {PAIRS} pairs");
-    let [ours, proxy, tungstenite] =
-        [0, 1, 2].map(|side| [50.0, 99.0, 100.0].map(|percent| percentile(&samples[side], percent)));
+    let [ours, proxy, tungstenite] = [0, 1, 2].map(|side| tails(&samples[side], 1.0));
     let write = |value: f64, name: &str| format!("{value:.0} µs, {name}");
     Ok(vec![
         Row::plain(&what, "round trip p50", format!("{:.0} µs", ours[0]))

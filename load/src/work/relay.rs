@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::time::Interval;
 
 use super::pairs::{self, Pair, Round, next_of};
-use crate::measure::{self, Sample, alternate, median, ratios};
+use crate::measure::{Sample, alternate, median, ratios, tails};
 use crate::process::Process;
 use crate::reference::Kind;
 use crate::report::Row;
@@ -46,14 +46,15 @@ fn told(pairs: usize, limit: Option<f64>, reference: &Process, samples: &[Vec<Sa
         format!("{rate:.1}k round trips/s, core {busy:.0} % busy")
     };
     let slow = |samples: &[Sample]| {
-        format!("{:.0} / {:.0} µs", measure::percentile(samples, 50.0), measure::percentile(samples, 99.0))
+        let [half, most, all] = tails(samples, 1.0);
+        format!("{half:.0} / {most:.0} / {all:.0} µs")
     };
     vec![
         Row::plain(&what, "CPU per message", cpu(ours))
             .beside(format!("{}, {}", cpu(theirs), reference.name))
             .ratio(&ratios(ours, theirs, Sample::each), limit),
         Row::plain(&what, "rate", rate(ours)).beside(rate(theirs)),
-        Row::plain(&what, "round trip p50 / p99", slow(ours)).beside(slow(theirs)),
+        Row::plain(&what, "round trip p50 / p99 / longest", slow(ours)).beside(slow(theirs)),
     ]
 }
 

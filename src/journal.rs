@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Stderr, Write};
+use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,11 +43,11 @@ pub fn start(levels: &str) -> std::io::Result<()> {
 }
 
 /// Turns records into lines.
-struct Journal {
+struct Journal<W> {
     filter: Filter,
     coloured: bool,
     clock: Clock,
-    lines: Arc<Lines<Stderr>>,
+    lines: Arc<Lines<W>>,
 }
 
 thread_local! {
@@ -56,7 +56,7 @@ thread_local! {
     static LAST: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
-impl Log for Journal {
+impl<W: Write + Send> Log for Journal<W> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         self.filter.enabled(metadata)
     }
@@ -251,6 +251,23 @@ mod tests {
         lines.write();
         lines.write();
         assert_eq!(text_of(&lines), "0\n1\n2\n3\n");
+    }
+
+    #[test]
+    fn a_warning_is_written_at_once_with_what_was_said_before() {
+        let filter = env_filter::Builder::new().parse("info,quiet=error").build();
+        let lines = Arc::new(Lines::new(Vec::new()));
+        let journal = Journal { filter, coloured: false, clock: Clock::new(), lines: Arc::clone(&lines) };
+        let say = |level, target, what: &str| {
+            journal.log(&Record::builder().level(level).target(target).args(format_args!("{what}")).build());
+            text_of(&lines).lines().map(|line| line.split("] ").last().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(say(Level::Info, "a", "one").is_empty());
+        assert!(say(Level::Debug, "a", "two").is_empty() && say(Level::Warn, "quiet", "three").is_empty());
+        assert_eq!(say(Level::Warn, "a", "four"), ["one", "four"]);
+        assert_eq!(say(Level::Info, "a", "five"), ["one", "four"]);
+        journal.flush();
+        assert_eq!(text_of(&lines).lines().count(), 3);
     }
 
     #[test]

@@ -201,6 +201,20 @@ fn presence(criterion: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
+    // What the service does all the time; in step with what changed, not with who is there.
+    for users in [1_000, 100_000] {
+        let mut tracker = Tracker::new(patience);
+        for number in 0..users {
+            let (user, pulse) = (user(&number.to_string()), Pulse::at(at(0)));
+            tracker.connect(&user, None, reach("a"), SessionId::next(), pulse, at(0)).expect("room");
+        }
+        tracker.sweep(at(1));
+        tracker.take_changes(at(1));
+        assert_eq!(tracker.unsaved(at(1)).len(), users);
+        group.bench_function(format!("a sweep and a flush without news of {users} users"), |b| {
+            b.iter(|| (tracker.sweep(at(2)).len(), tracker.take_changes(at(2)).len(), tracker.unsaved(at(2)).len()));
+        });
+    }
     group.finish();
 }
 

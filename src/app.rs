@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -18,9 +17,10 @@ use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::http::about::About;
-use crate::http::gate::{Gate, guard};
+use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
-use crate::http::{Edge, body, log as access, refusal, routes};
+use crate::http::log::AccessLog;
+use crate::http::{self, Edge, body, refusal};
 use crate::ice::IceServers;
 use crate::limits::{Initiates, SocketBudget};
 use crate::presence::Patience;
@@ -141,7 +141,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
     let open_sockets = Arc::clone(&sockets.connections);
     let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
-    let gate = web::Data::new(Gate::new(settings));
+    let gate = Gate::new(settings);
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
@@ -153,16 +153,15 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(sockets.clone())
             .app_data(channels.clone())
             .app_data(authenticator.clone())
-            .app_data(gate.clone())
             .app_data(rest_limits.clone())
             .app_data(body_limits)
-            .wrap(gate.cors())
-            .wrap(from_fn(guard))
-            .wrap(access::access_log())
+            .wrap(gate.clone())
+            .wrap(AccessLog::new(clock))
             .configure(refusal::extractors)
+            .configure(http::frequent_routes)
             .configure(ws::channels::routes)
             .configure(ws::routes(caps))
-            .configure(routes(&rest))
+            .configure(http::routes(&rest))
             .default_service(web::to(refusal::no_such_path))
     };
     let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;

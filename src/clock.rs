@@ -70,9 +70,14 @@ impl Clock {
     }
 
     /// Both readings.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
     pub fn now(&self) -> Now {
-        Now { wall: Utc::now().trunc_subsecs(6), tick: self.moment() }
+        Now { wall: self.wall(), tick: self.moment() }
+    }
+
+    /// The wall clock alone, for what only compares dates.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    pub fn wall(&self) -> Timestamp {
+        Utc::now().trunc_subsecs(6)
     }
 
     /// The monotonic reading alone, for proofs of life.

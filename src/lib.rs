@@ -15,6 +15,7 @@ pub mod dialect;
 pub mod http;
 pub mod ice;
 pub mod ids;
+pub mod journal;
 pub mod limits;
 pub mod presence;
 pub mod recovery;

@@ -7,6 +7,7 @@ use switchboard::app;
 use switchboard::cli::{self, Cli, Command};
 use switchboard::clock::Clock;
 use switchboard::config::{AuthMode, Settings};
+use switchboard::journal;
 
 fn main() -> ExitCode {
     let (command, flags) = Cli::parse().split();
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         let system = actix_web::rt::System::new();
         system.block_on(run(command, &settings))
     });
+    log::logger().flush();
     match answer {
         Ok(text) => {
             if !text.is_empty() {
@@ -41,9 +43,8 @@ async fn run(command: Command, settings: &Settings) -> Result<String, String> {
 }
 
 async fn serve(settings: &Settings) -> Result<(), String> {
-    let filter =
-        env_logger::Env::default().default_filter_or("info,actix_server=warn,sea_orm_migration=warn,sqlx=warn");
-    env_logger::Builder::from_env(filter).init();
+    journal::start("info,actix_server=warn,sea_orm_migration=warn,sqlx=warn")
+        .map_err(|error| format!("the log cannot be written: {error}"))?;
     if settings.auth.mode == AuthMode::Dev {
         log::warn!("dev authentication: everybody is believed to be who they say; fit for this machine only");
     }

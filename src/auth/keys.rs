@@ -1,6 +1,7 @@
 //! The keys tokens are checked with: one fixed, or a JWKS read again now and then.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +26,8 @@ struct Named {
 
 pub(super) struct Keys {
     current: ArcSwap<Vec<Named>>,
+    /// How often they were read anew.
+    edition: AtomicU64,
     source: Option<Source>,
 }
 
@@ -51,8 +54,8 @@ pub(super) fn of(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
 
 impl Keys {
     pub(super) fn new(auth: &Auth, algorithm: Algorithm, secret: Option<&str>, clock: Clock) -> Result<Self, String> {
-        let one =
-            |key| Self { current: ArcSwap::from_pointee(vec![Named { kid: None, key: Arc::new(key) }]), source: None };
+        let with = |keys, source| Self { current: ArcSwap::from_pointee(keys), edition: AtomicU64::new(0), source };
+        let one = |key| with(vec![Named { kid: None, key: Arc::new(key) }], None);
         if algorithm == Algorithm::HS256 {
             let secret = secret.ok_or("auth.algorithm HS256 needs auth.jwt_secret.")?;
             return Ok(one(DecodingKey::from_secret(secret.as_bytes())));
@@ -78,7 +81,12 @@ impl Keys {
         // A file is wrong now or right now. An address may be away for a moment, which must not keep
         // us from starting: it is fetched by the first token, and at the interval.
         let first = if source.is_address() { Vec::new() } else { source.read_file()? };
-        Ok(Self { current: ArcSwap::from_pointee(first), source: Some(source) })
+        Ok(with(first, Some(source)))
+    }
+
+    /// Which keys these are: another number says that what was checked with those before is to be checked again.
+    pub(super) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
     }
 
     /// The keys a token may be checked with: the one it names, or all when it names none or the keys
@@ -121,7 +129,10 @@ impl Keys {
         *tried = Some(now);
         let read = if source.is_address() { source.fetch().await } else { source.read_file() };
         match read {
-            Ok(keys) => self.current.store(Arc::new(keys)),
+            Ok(keys) => {
+                self.current.store(Arc::new(keys));
+                self.edition.fetch_add(1, Ordering::Release);
+            }
             Err(problem) => log::warn!("{problem} The keys read before stay in use."),
         }
     }

@@ -7,9 +7,12 @@
 mod claims;
 mod failures;
 mod keys;
+mod known;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, Validation};
@@ -20,6 +23,7 @@ use crate::ids::UserId;
 use claims::Claims;
 pub use failures::Failures;
 use keys::Keys;
+use known::{Held, Known};
 
 /// The secret of dev mode when none is set. Everybody knows it, which is no loss there: in dev mode
 /// anybody may say who they are anyway, and it listens on loopback only. It is fixed so that
@@ -137,6 +141,7 @@ pub struct Grant {
 pub struct Authenticator {
     mode: AuthMode,
     keys: Keys,
+    known: Known,
     signer: Option<EncodingKey>,
     validation: Validation,
     leeway: chrono::Duration,
@@ -181,6 +186,7 @@ impl Authenticator {
         Ok(Self {
             mode: auth.mode,
             keys: Keys::new(auth, algorithm, secret, clock)?,
+            known: Known::default(),
             signer: secret.filter(|_| algorithm == Algorithm::HS256).map(|s| EncodingKey::from_secret(s.as_bytes())),
             validation,
             leeway: chrono::Duration::from_std(auth.leeway).unwrap_or_default(),
@@ -206,6 +212,26 @@ impl Authenticator {
 
     /// Who bears this token.
     pub async fn verify(&self, token: &str) -> Result<Identity, Rejected> {
+        Ok(self.check(token).await?.0)
+    }
+
+    /// Who bears this token, which is kept for [`Self::recall`].
+    pub async fn verify_and_keep(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
+        // Before the keys are looked at: should they change meanwhile, what is kept is of the old ones.
+        let edition = self.keys.edition();
+        let (identity, within) = self.check(token).await?;
+        let identity = Arc::new(identity);
+        self.known.keep(token, Held { identity: Arc::clone(&identity), within, edition }, self.clock.wall());
+        Ok(identity)
+    }
+
+    /// Who bears this token, where it was kept and holds still. Never waits.
+    pub fn recall(&self, token: &str) -> Option<Arc<Identity>> {
+        self.known.find(token, self.keys.edition(), self.clock.wall())
+    }
+
+    /// Who bears this token, and when it holds.
+    async fn check(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejected::Bad);
         }
@@ -221,14 +247,20 @@ impl Authenticator {
             .ok_or(Rejected::Bad)?
             .claims;
         let expires_at = claims.exp.timestamp().ok_or(Rejected::Bad)?;
-        let now = self.clock.now().wall;
-        if claims.nbf.is_some_and(|nbf| nbf.timestamp().is_none_or(|at| at > now + self.leeway)) {
+        let begins_at = match claims.nbf {
+            Some(nbf) => nbf.timestamp().ok_or(Rejected::Bad)?,
+            None => Timestamp::MIN_UTC + self.leeway,
+        };
+        let within = begins_at - self.leeway..expires_at + self.leeway;
+        let now = self.clock.wall();
+        if now < within.start {
             return Err(Rejected::Bad);
         }
-        if expires_at + self.leeway <= now {
+        if now >= within.end {
             return Err(Rejected::Expired);
         }
-        claims.identity(expires_at, &self.profile_types).ok_or(Rejected::Bad)
+        let identity = claims.identity(expires_at, &self.profile_types).ok_or(Rejected::Bad)?;
+        Ok((identity, within))
     }
 
     /// Makes a token. The error is a sentence: in jwt mode with public keys only their owner can.

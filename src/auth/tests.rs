@@ -253,6 +253,39 @@ async fn a_jwks_file_is_used_by_key_id_and_read_again_for_a_new_one() {
 }
 
 #[actix_web::test]
+async fn a_token_that_was_kept_is_checked_again_when_the_keys_are_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jwks.json");
+    std::fs::write(&path, jwks(&[("es256", "e")]).to_string()).unwrap();
+    let auth = authenticator(&from_jwks(Algorithm::ES256, path.to_str().unwrap()));
+    let token = named(Jws::ES256, "es256", Some("e"));
+    assert!(auth.recall(&token).is_none(), "nobody showed it yet");
+    auth.verify(&token).await.unwrap();
+    assert!(auth.recall(&token).is_none(), "only a request's is kept");
+    let identity = auth.verify_and_keep(&token).await.unwrap();
+    assert_eq!(auth.recall(&token), Some(identity));
+    // Its key is taken back; a token with the new one makes us read that.
+    std::fs::write(&path, jwks(&[("es256", "new")]).to_string()).unwrap();
+    auth.verify(&named(Jws::ES256, "es256", Some("new"))).await.unwrap();
+    assert!(auth.recall(&token).is_none());
+    assert!(auth.verify_and_keep(&token).await.is_err());
+}
+
+#[actix_web::test]
+async fn what_does_not_hold_is_not_kept() {
+    let auth = authenticator(&jwt(|_| {}));
+    let expired = hs256(&with("exp", json!(at(-60))));
+    let sound = hs256(&claims());
+    let forged = format!("{}x", &sound[..sound.len() - 1]);
+    for token in [expired.as_str(), forged.as_str(), ""] {
+        assert!(auth.verify_and_keep(token).await.is_err());
+        assert!(auth.recall(token).is_none());
+    }
+    auth.verify_and_keep(&sound).await.unwrap();
+    assert!(auth.recall(&sound).is_some() && auth.recall(&forged).is_none());
+}
+
+#[actix_web::test]
 async fn a_jwks_that_breaks_leaves_the_old_keys() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jwks.json");

@@ -5,13 +5,14 @@
 //! that counts. A service acts for somebody with `X-On-Behalf-Of: <user>`. In dev mode `X-User-Id`
 //! and `X-User-Role`, or a socket's path, are believed where there is no token.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use futures_util::future::{Either, LocalBoxFuture};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -87,9 +88,10 @@ fn header_text<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a st
     request.headers().get(name)?.to_str().ok()
 }
 
-fn bearer(request: &HttpRequest) -> Option<String> {
-    let (scheme, token) = header_text(request, &header::AUTHORIZATION)?.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let credentials = std::str::from_utf8(request.headers().get(header::AUTHORIZATION)?.as_bytes()).ok()?;
+    let (scheme, token) = credentials.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn query(request: &HttpRequest, name: &str) -> Option<String> {
@@ -110,7 +112,8 @@ fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
 
 fn socket_token(request: &HttpRequest, auth: &Authenticator) -> Option<String> {
     bearer(request)
-        .or_else(|| subprotocols(request).find_map(|p| p.strip_prefix("bearer.")).map(str::to_owned))
+        .or_else(|| subprotocols(request).find_map(|p| p.strip_prefix("bearer.")))
+        .map(str::to_owned)
         .or_else(|| query(request, "token"))
         .or_else(|| cookie(request, auth.cookie.as_deref()?))
         .filter(|token| !token.is_empty())
@@ -122,17 +125,23 @@ pub fn offers_subprotocol(request: &HttpRequest) -> bool {
 }
 
 /// Who makes a REST request.
-pub async fn authenticate_rest(request: &HttpRequest) -> Result<Identity, Refusal> {
+pub async fn authenticate_rest(request: &HttpRequest) -> Result<Arc<Identity>, Refusal> {
     let auth = authenticator(request)?;
     let identity = match bearer(request) {
-        Some(token) => auth.verify(&token).await.map_err(|why| match note_failure(request, auth) {
+        Some(token) => auth.verify_and_keep(token).await.map_err(|why| match note_failure(request, auth) {
             Some(delay) => Refusal::RateLimited(delay),
             None => Refusal::Unauthorized(why.to_string()),
         })?,
-        None if auth.is_dev() => believed(request)?,
+        None if auth.is_dev() => Arc::new(believed(request)?),
         None => return Err(Refusal::Unauthorized("send a token: Authorization: Bearer <token>".to_owned())),
     };
     on_behalf(request, identity)
+}
+
+/// The same, where their token was seen before.
+fn recall(request: &HttpRequest) -> Option<Result<Arc<Identity>, Refusal>> {
+    let identity = authenticator(request).ok()?.recall(bearer(request)?)?;
+    Some(on_behalf(request, identity))
 }
 
 /// Dev mode without a token: who they say they are.
@@ -148,7 +157,7 @@ fn believed(request: &HttpRequest) -> Result<Identity, Refusal> {
     Ok(Identity::plain(user, role))
 }
 
-fn on_behalf(request: &HttpRequest, identity: Identity) -> Result<Identity, Refusal> {
+fn on_behalf(request: &HttpRequest, identity: Arc<Identity>) -> Result<Arc<Identity>, Refusal> {
     let Some(other) = request.headers().get(&ON_BEHALF_OF) else { return Ok(identity) };
     if identity.role != Role::Service {
         return Err(Refusal::Forbidden("only services act on behalf of others".to_owned()));
@@ -156,7 +165,7 @@ fn on_behalf(request: &HttpRequest, identity: Identity) -> Result<Identity, Refu
     let other = other.to_str().unwrap_or_default().trim();
     let user = UserId::parse(other).map_err(|error| Refusal::Invalid(error.to_string()))?;
     // As that user, with nothing of the service's own: neither its name nor its view of everybody's calls.
-    Ok(Identity { expires_at: identity.expires_at, ..Identity::plain(user, Role::User) })
+    Ok(Arc::new(Identity { expires_at: identity.expires_at, ..Identity::plain(user, Role::User) }))
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is
@@ -209,22 +218,30 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
 /// Who makes a REST request, as an argument of its handler: authenticated, and counted against the
 /// user's rate.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Identity);
+pub struct Caller(pub Arc<Identity>);
+
+impl Caller {
+    fn counted(request: &HttpRequest, identity: Result<Arc<Identity>, Refusal>) -> Result<Self, Error> {
+        let identity = identity?;
+        RestLimits::count(request, &identity.user)?;
+        if let Some(edge) = request.app_data::<web::Data<Edge>>() {
+            learn(&edge.directory, &edge.router, &identity.user, &identity.profiles);
+        }
+        Ok(Self(identity))
+    }
+}
 
 impl FromRequest for Caller {
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+    type Future = Either<Ready<Result<Self, Error>>, LocalBoxFuture<'static, Result<Self, Error>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // Most requests are not a client's first, and there is nothing to wait for.
+        if let Some(identity) = recall(request) {
+            return Either::Left(ready(Self::counted(request, identity)));
+        }
         let request = request.clone();
-        Box::pin(async move {
-            let identity = authenticate_rest(&request).await?;
-            RestLimits::count(&request, &identity.user)?;
-            if let Some(edge) = request.app_data::<web::Data<Edge>>() {
-                learn(&edge.directory, &edge.router, &identity.user, &identity.profiles);
-            }
-            Ok(Self(identity))
-        })
+        Either::Right(Box::pin(async move { Self::counted(&request, authenticate_rest(&request).await) }))
     }
 }
 

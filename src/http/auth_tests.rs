@@ -1,13 +1,12 @@
 //! Tokens where requests carry them, the gate, and what others see of a refusal.
 
 use actix_web::http::StatusCode;
-use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, test};
 
 use super::*;
 use crate::clock::Clock;
 use crate::config::{AuthMode, Secret, Settings};
-use crate::http::gate::{Gate, guard};
+use crate::http::gate::Gate;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
@@ -142,12 +141,10 @@ async fn bad_tokens_of_an_address_are_delayed_and_good_ones_are_not() {
 async fn answer(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> (StatusCode, String) {
     let gate = Gate::new(settings);
     let app = App::new()
-        .app_data(web::Data::new(gate.clone()))
         .app_data(data(settings))
         .route("/x", web::get().to(HttpResponse::NoContent))
         .route("/me", web::get().to(async |caller: Caller| caller.0.user.to_string()))
-        .wrap(gate.cors())
-        .wrap(from_fn(guard));
+        .wrap(gate);
     let app = test::init_service(app).await;
     let mut request = test::TestRequest::with_uri("/x").method(method.parse().unwrap());
     for header in headers {

@@ -42,7 +42,7 @@ pub async fn act(
         }
     }
     let named = addressed_call(&command);
-    let peer = Peer { user: identity.user, name: identity.name, device: Some(DeviceId::http()) };
+    let peer = Peer { user: identity.user.clone(), name: identity.name.clone(), device: Some(DeviceId::http()) };
     let reply = match (ask(&edge, peer, command).await, named) {
         (Err(Refusal::NotFound("call")), Some(call)) => late(&edge, &user, call, action).await?,
         (reply, _) => reply?,

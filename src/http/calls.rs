@@ -72,7 +72,7 @@ pub async fn table(caller: Caller, edge: web::Data<Edge>, query: web::Query<Quer
         return Err(Refusal::Invalid("CSV has no pages: leave limit and cursor out".to_owned()));
     }
     let filter = filter(&edge, &caller.0, query)?;
-    export(&edge, caller.0, filter).await
+    export(&edge, caller.0.user.clone(), filter).await
 }
 
 /// Whether CSV is the first that is named of what can be answered; for `*/*` it is JSON.

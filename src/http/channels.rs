@@ -65,9 +65,9 @@ impl Action {
 
 /// Who acts: by the page's sockets, where they are one device. Of several, the one that goes on to send an
 /// offer or an answer.
-fn peer(edge: &Edge, identity: Identity) -> Peer {
+fn peer(edge: &Edge, identity: &Identity) -> Peer {
     let device = edge.directory.only(&identity.user, DeviceId::is_channels);
-    Peer { user: identity.user, name: identity.name, device }
+    Peer { user: identity.user.clone(), name: identity.name.clone(), device }
 }
 
 /// `POST /api/calls/initiate`: 201 with the call, whatever became of it.
@@ -98,7 +98,7 @@ pub async fn initiate(
             return Err(Refusal::NotFound("Receiver"));
         }
     }
-    match ask(&edge, peer(&edge, identity), Command::Invite(invite)).await? {
+    match ask(&edge, peer(&edge, &identity), Command::Invite(invite)).await? {
         Reply::Call(view) => Ok(HttpResponse::Created().json(call_json(&view))),
         Reply::Relayed => Err(Refusal::Unavailable("the call")),
     }
@@ -124,7 +124,7 @@ pub async fn act(
     {
         return Err(refusal);
     }
-    match ask(&edge, peer(&edge, identity), action.command(call)).await {
+    match ask(&edge, peer(&edge, &identity), action.command(call)).await {
         Ok(Reply::Call(view)) => Ok(action.reply(&view)),
         Ok(Reply::Relayed) => Err(Refusal::Unavailable("the call")),
         Err(refusal @ (Refusal::NotFound(_) | Refusal::OutOfTurn(_) | Refusal::CallEnded(_))) => {

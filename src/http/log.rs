@@ -1,14 +1,131 @@
 //! The access log, without what must not be in it.
 
-use actix_web::middleware::Logger;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready as done};
 
-/// One line per request: address, method, path, status, size, time. Not the query string, which may
-/// hold `?token=`, and no header, as each of them may be a credential.
-pub fn access_log() -> Logger {
-    Logger::new("%a \"%{METHOD}xi %{PATH}xi\" %s %b %Ts")
-        .custom_request_replace("METHOD", |request| request.method().to_string())
-        .custom_request_replace("PATH", |request| request.path().to_owned())
-        .log_target("switchboard::access")
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpRequest};
+use pin_project_lite::pin_project;
+
+use crate::clock::{Clock, Moment};
+
+/// One line per request, when its answer was sent: address, method, path, status, size, time. Not the query string,
+/// which may hold `?token=`, and no header, as each of them may be a credential.
+pub struct AccessLog(Clock);
+
+impl AccessLog {
+    /// Lines with the time by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self(clock)
+    }
+}
+
+impl<S> Transform<S, ServiceRequest> for AccessLog
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    type Response = ServiceResponse<Sent>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = Logging<S>;
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Logging { service, clock: self.0 }))
+    }
+}
+
+/// The app behind the access log.
+pub struct Logging<S> {
+    service: S,
+    clock: Clock,
+}
+
+impl<S> Service<ServiceRequest> for Logging<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    type Response = ServiceResponse<Sent>;
+    type Error = Error;
+    type Future = Answering<S::Future>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let began = self.clock.moment();
+        Answering { answer: self.service.call(request), began, clock: self.clock }
+    }
+}
+
+pin_project! {
+    /// An answer on its way.
+    pub struct Answering<F> {
+        #[pin]
+        answer: F,
+        began: Moment,
+        clock: Clock,
+    }
+}
+
+impl<F: Future<Output = Result<ServiceResponse, Error>>> Future for Answering<F> {
+    type Output = Result<ServiceResponse<Sent>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = done!(this.answer.poll(cx))?;
+        let (request, status) = (response.request().clone(), response.status());
+        let (began, clock) = (*this.began, *this.clock);
+        Poll::Ready(Ok(response.map_body(|_, body| Sent { body, bytes: 0, request, status, began, clock })))
+    }
+}
+
+/// The body of an answer, which says what became of it when it is over.
+pub struct Sent {
+    body: BoxBody,
+    bytes: usize,
+    request: HttpRequest,
+    status: StatusCode,
+    began: Moment,
+    clock: Clock,
+}
+
+impl MessageBody for Sent {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let part = done!(Pin::new(&mut self.body).poll_next(cx));
+        if let Some(Ok(part)) = &part {
+            self.bytes += part.len();
+        }
+        Poll::Ready(part)
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Self { bytes, request, status, began, clock, .. } = self;
+        let took = clock.moment() - *began;
+        let (seconds, micros) = (took.as_secs(), took.subsec_micros());
+        let (method, path, status) = (request.method(), request.path(), status.as_u16());
+        match request.peer_addr().map(|peer| peer.ip()) {
+            Some(peer) => log::info!(
+                target: "switchboard::access",
+                "{peer} \"{method} {path}\" {status} {bytes} {seconds}.{micros:06}s"
+            ),
+            None => log::info!(
+                target: "switchboard::access",
+                "- \"{method} {path}\" {status} {bytes} {seconds}.{micros:06}s"
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -38,8 +155,10 @@ mod tests {
         // Another test of this binary may have set a logger first; then this one cannot look.
         log::set_logger(&Collect).expect("no other unit test sets a logger");
         log::set_max_level(log::LevelFilter::Trace);
-        let app =
-            test::init_service(App::new().wrap(access_log()).route("/ws/{id}", web::get().to(HttpResponse::Ok))).await;
+        let app = test::init_service(
+            App::new().wrap(AccessLog::new(Clock::new())).route("/ws/{id}", web::get().to(HttpResponse::Ok)),
+        )
+        .await;
         let request = test::TestRequest::get()
             .uri("/ws/7?token=hush.hush.hush&device_id=a")
             .insert_header(("authorization", "Bearer hush.hush.hush"))

@@ -139,7 +139,7 @@ pub async fn mark_all_seen(caller: Caller, edge: web::Data<Edge>, Text(body): Te
             Some(user).filter(|user| identity.may_read_of(user)).ok_or_else(others_calls)?.into()
         }
         None if sees_all(&identity) => None,
-        None => Some(identity.user),
+        None => Some(identity.user.clone()),
     };
     let marked = edge.writer.mark_all_seen(callee.as_ref(), now).await?;
     if marked > 0 {

@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -68,60 +70,67 @@ pub struct Edge {
     pub channels: Channels,
 }
 
-/// Adds the REST routes and the pages. Wants `web::Data` of [`Edge`] and of what [`auth`], [`gate`] and
-/// [`limits`] name.
+/// Adds the routes most requests are for. Paths are compared in the order in which they were added, so these come
+/// first.
+pub fn frequent_routes(config: &mut ServiceConfig) {
+    at(config, "/api/status/heartbeat", |here| here.route(web::post().to(status::heartbeat)));
+}
+
+/// Adds the other REST routes, and the pages. Wants `web::Data` of [`Edge`] and of what [`auth`] and [`limits`] name.
 pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let signal_body = body::BodyLimits::signal(settings);
     move |config| {
-        config
-            .service(at("/healthz").route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)))
-            .service(at("/readyz").route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)))
-            .service(at("/api/about").route(web::get().to(about::about)))
-            .service(at("/api/dev/token").route(web::post().to(auth::dev_token)))
-            .service(at("/api/status/heartbeat").route(web::post().to(status::heartbeat)))
-            .service(at("/api/status/update").route(web::post().to(status::update)))
-            .service(at("/api/status/query").route(web::post().to(status::query)))
-            .service(at("/api/status/user/{id}").route(web::get().to(status::user)))
-            .service(at("/api/ice-servers").route(web::get().to(ice::servers)))
-            .service(at("/api/call/signals").route(web::get().to(call::signals)))
-            .service(at("/api/call/missed").route(web::get().to(missed::missed)))
-            .service(at("/api/call/mark-seen/{id}").route(web::post().to(missed::mark_seen)))
-            .service(at("/api/call/mark-all-seen").route(web::post().to(missed::mark_all_seen)))
-            .service(at("/api/call/history/{user_id}").route(web::get().to(call::history)))
-            .service(
-                at("/api/call/{action:initiate|answer|reject|hangup|signal}")
-                    .app_data(signal_body)
-                    .route(web::post().to(call::act)),
-            )
-            .service(
-                at("/api/call-logs").route(web::get().to(call_logs::by_query)).route(web::post().to(call_logs::create)),
-            )
-            .service(
-                at("/api/call-logs/{id}")
-                    .route(web::get().to(call_logs::by_path))
-                    .route(web::put().to(call_logs::update)),
-            )
-            .service(at("/api/calls").route(web::get().to(calls::list)))
-            .service(at("/api/calls.csv").route(web::get().to(calls::table)))
-            .service(at("/api/calls/stats").route(web::get().to(stats::stats)))
-            .service(at("/api/calls/initiate").app_data(signal_body).route(web::post().to(channels::initiate)))
-            .service(at("/api/calls/{id}/{action:accept|reject|end}").route(web::post().to(channels::act)))
-            .service(at("/api/calls/{id}").route(web::get().to(calls::one)))
-            .service(at("/api/calls/{id}/events").route(web::get().to(calls::events)))
-            .service(at("/api/users").route(web::get().to(users::list)))
-            .service(at("/api/admin/overview").route(web::get().to(admin::overview)))
-            .service(at("/api/admin/calls").route(web::get().to(admin::calls)))
-            .service(at("/api/admin/calls/{id}/kill").route(web::post().to(admin::kill)))
-            .service(at("/api/admin/sessions").route(web::get().to(admin::sessions)))
-            .service(at("/api/admin/sessions/{id}/close").route(web::post().to(admin::close)))
-            .service(at("/api/admin/nodes").route(web::get().to(admin::nodes)))
-            .configure(pages::routes);
+        at(config, "/healthz", |here| here.route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)));
+        at(config, "/readyz", |here| here.route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)));
+        at(config, "/api/about", |here| here.route(web::get().to(about::about)));
+        at(config, "/api/dev/token", |here| here.route(web::post().to(auth::dev_token)));
+        at(config, "/api/status/update", |here| here.route(web::post().to(status::update)));
+        at(config, "/api/status/query", |here| here.route(web::post().to(status::query)));
+        at(config, "/api/status/user/{id}", |here| here.route(web::get().to(status::user)));
+        at(config, "/api/ice-servers", |here| here.route(web::get().to(ice::servers)));
+        at(config, "/api/call/signals", |here| here.route(web::get().to(call::signals)));
+        at(config, "/api/call/missed", |here| here.route(web::get().to(missed::missed)));
+        at(config, "/api/call/mark-seen/{id}", |here| here.route(web::post().to(missed::mark_seen)));
+        at(config, "/api/call/mark-all-seen", |here| here.route(web::post().to(missed::mark_all_seen)));
+        at(config, "/api/call/history/{user_id}", |here| here.route(web::get().to(call::history)));
+        at(config, "/api/call/{action:initiate|answer|reject|hangup|signal}", |here| {
+            here.app_data(signal_body).route(web::post().to(call::act))
+        });
+        at(config, "/api/call-logs", |here| {
+            here.route(web::get().to(call_logs::by_query)).route(web::post().to(call_logs::create))
+        });
+        at(config, "/api/call-logs/{id}", |here| {
+            here.route(web::get().to(call_logs::by_path)).route(web::put().to(call_logs::update))
+        });
+        at(config, "/api/calls", |here| here.route(web::get().to(calls::list)));
+        at(config, "/api/calls.csv", |here| here.route(web::get().to(calls::table)));
+        at(config, "/api/calls/stats", |here| here.route(web::get().to(stats::stats)));
+        at(config, "/api/calls/initiate", |here| here.app_data(signal_body).route(web::post().to(channels::initiate)));
+        at(config, "/api/calls/{id}/{action:accept|reject|end}", |here| here.route(web::post().to(channels::act)));
+        at(config, "/api/calls/{id}", |here| here.route(web::get().to(calls::one)));
+        at(config, "/api/calls/{id}/events", |here| here.route(web::get().to(calls::events)));
+        at(config, "/api/users", |here| here.route(web::get().to(users::list)));
+        at(config, "/api/admin/overview", |here| here.route(web::get().to(admin::overview)));
+        at(config, "/api/admin/calls", |here| here.route(web::get().to(admin::calls)));
+        at(config, "/api/admin/calls/{id}/kill", |here| here.route(web::post().to(admin::kill)));
+        at(config, "/api/admin/sessions", |here| here.route(web::get().to(admin::sessions)));
+        at(config, "/api/admin/sessions/{id}/close", |here| here.route(web::post().to(admin::close)));
+        at(config, "/api/admin/nodes", |here| here.route(web::get().to(admin::nodes)));
+        pages::routes(config);
     }
 }
 
-/// A resource at a path, with and without a trailing slash; other methods are answered 405.
-fn at(path: &str) -> actix_web::Resource {
-    web::resource([path.to_owned(), format!("{path}/")]).default_service(web::to(refusal::no_such_method))
+/// Adds a resource at a path, with and without a trailing slash; other methods are answered 405. It is two resources, as
+/// a literal path is compared, and one of several a regular expression for each request that comes by.
+fn at(config: &mut ServiceConfig, path: &str, routes: impl Fn(Resource) -> Resource) {
+    for path in [path.to_owned(), format!("{path}/")] {
+        config.service(routes(web::resource(path).default_service(web::to(refusal::no_such_method))));
+    }
+}
+
+/// The answer where there is nothing to say but that it was done.
+fn done() -> HttpResponse {
+    HttpResponse::Ok().content_type(HeaderValue::from_static("application/json")).body(r#"{"success":true}"#)
 }
 
 /// Asks the router and waits for its answer.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Body;
-use super::{ANSWER_WITHIN, Edge};
+use super::{ANSWER_WITHIN, Edge, done};
 use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -28,9 +28,9 @@ pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> Result<HttpResp
     let Caller(identity) = caller;
     edge.visibility.learn(&identity.user, identity.conversations.as_deref());
     if !edge.directory.beat(&identity.user, edge.clock.moment()) {
-        taken(&edge, Beat { user: identity.user, name: identity.name }).await?;
+        taken(&edge, Beat { user: identity.user.clone(), name: identity.name.clone() }).await?;
     }
-    Ok(HttpResponse::Ok().json(json!({ "success": true })))
+    Ok(done())
 }
 
 /// Hands the router what it has to know before the caller is answered.
@@ -71,9 +71,9 @@ pub async fn update(
     let user = identity.user.clone();
     match saying {
         Some(saying) => {
-            taken(&edge, Say { user: user.clone(), name: identity.name, saying }).await?;
+            taken(&edge, Say { user: user.clone(), name: identity.name.clone(), saying }).await?;
         }
-        None => taken(&edge, Beat { user: user.clone(), name: identity.name }).await?,
+        None => taken(&edge, Beat { user: user.clone(), name: identity.name.clone() }).await?,
     }
     let shown = edge.directory.shown(&user);
     Ok(HttpResponse::Ok().json(json!({ "success": true, "status": shown.published.status.as_str() })))

@@ -1,27 +1,54 @@
 //! A device's last proof of life.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clock::Moment;
+use crate::ids::UserId;
 
 /// The last proof of life of one device, stored by its edge without asking anybody.
 #[derive(Debug, Default)]
 pub struct Pulse {
     last: AtomicI64,
+    /// Whether it was felt since [`Self::saved`], and its user put on the list.
+    listed: AtomicBool,
+    /// Whose it is, and where that is noted.
+    list: OnceLock<(UserId, Arc<Felt>)>,
     /// The pulse of the device this is a part of.
     whole: OnceLock<Arc<Self>>,
+}
+
+/// Users with a pulse that was felt since it was last looked at: a beat is an atomic, and the list takes one entry
+/// however many there are.
+#[derive(Debug, Default)]
+pub(super) struct Felt(Mutex<Vec<UserId>>);
+
+impl Felt {
+    pub(super) fn take(&self) -> Vec<UserId> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, user: &UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(user.clone());
+    }
 }
 
 impl Pulse {
     /// A pulse felt at `moment`.
     pub fn at(moment: Moment) -> Arc<Self> {
-        Arc::new(Self { last: AtomicI64::new(moment.0), whole: OnceLock::new() })
+        Arc::new(Self { last: AtomicI64::new(moment.0), ..Self::default() })
     }
 
     /// Notes a proof of life.
     pub fn beat(&self, moment: Moment) {
-        self.last.fetch_max(moment.0, Ordering::Relaxed);
+        // In this order, and that of `saved`: a beat is seen there, or puts its user on the list again.
+        self.last.fetch_max(moment.0, Ordering::SeqCst);
+        if !self.listed.load(Ordering::SeqCst)
+            && let Some((user, list)) = self.list.get()
+            && !self.listed.swap(true, Ordering::SeqCst)
+        {
+            list.add(user);
+        }
         if let Some(whole) = self.whole.get() {
             whole.beat(moment);
         }
@@ -33,6 +60,18 @@ impl Pulse {
         whole.beat(self.last());
         // A second one cannot be: a connection belongs to one device.
         let _ = self.whole.set(whole);
+    }
+
+    /// From now on a user's beats put them on the list. Only the first time counts.
+    pub(super) fn note_on(&self, list: &Arc<Felt>, user: &UserId) {
+        // A second one cannot be: a device is one user's.
+        let _ = self.list.set((user.clone(), Arc::clone(list)));
+    }
+
+    /// The last proof of life, from which on its user is put on the list again.
+    pub(super) fn saved(&self) -> Moment {
+        self.listed.store(false, Ordering::SeqCst);
+        Moment(self.last.load(Ordering::SeqCst))
     }
 
     /// The last proof of life.

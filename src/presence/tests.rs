@@ -171,6 +171,27 @@ fn only_changed_rows_are_saved_and_the_forgotten_are_forgotten() {
 }
 
 #[test]
+fn of_many_users_only_those_who_gave_a_proof_of_life_are_saved_once_each() {
+    let mut tracker = tracker();
+    let pulses: Vec<_> = (0..1000).map(|n| tracker.beat(&user(&n.to_string()), None, at(0.0)).0).collect();
+    assert_eq!(tracker.unsaved(at(1.0)).len(), 1000);
+    for tenth in 20..60 {
+        pulses[7].beat(at(f64::from(tenth) / 10.0));
+        pulses[8].beat(at(2.0));
+    }
+    let saved = |tracker: &mut Tracker, now| -> Vec<(String, Option<Moment>)> {
+        let mut rows: Vec<_> =
+            tracker.unsaved(at(now)).into_iter().map(|(user, _, _, seen)| (user.to_string(), seen)).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(saved(&mut tracker, 6.0), [("7".to_owned(), Some(at(5.9))), ("8".to_owned(), Some(at(2.0)))]);
+    assert_eq!(saved(&mut tracker, 11.0), []);
+    pulses[7].beat(at(12.0));
+    assert_eq!(saved(&mut tracker, 16.0), [("7".to_owned(), Some(at(12.0)))]);
+}
+
+#[test]
 fn a_linger_is_over_in_time_even_when_a_later_look_was_planned() {
     let mut tracker = Tracker::new(Patience { linger: Duration::from_secs(2), ..Patience::default() });
     let (session, _) = open(&mut tracker, "7", "a", at(0.0));

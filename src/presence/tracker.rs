@@ -10,7 +10,7 @@ use crate::ids::{CallId, DeviceId, SessionId, UserId};
 use crate::signal::{Capabilities, Refusal};
 
 use super::agenda::Agenda;
-use super::pulse::Pulse;
+use super::pulse::{Felt, Pulse};
 
 /// What others are shown of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -137,6 +137,8 @@ pub(super) struct User {
     published: Published,
     /// What was last handed out by [`Tracker::unsaved`].
     saved: Option<(Published, Option<Moment>)>,
+    /// Whether the user is among those it looks at next.
+    doubtful: bool,
     /// The earliest time to look at this user again; later entries on the agenda are stale.
     pub(super) scheduled: Option<Moment>,
 }
@@ -149,6 +151,10 @@ pub struct Tracker {
     /// When to look at a user again, earliest first.
     pub(super) agenda: Agenda,
     pub(super) changed: HashSet<UserId>,
+    /// Whose row may be behind, or who may be forgotten: nobody else is looked at for that.
+    doubtful: Vec<UserId>,
+    /// The same, noted by the pulses themselves.
+    felt: Arc<Felt>,
     pub(super) last_sweep: Option<Moment>,
     /// Silence before this moment was ours, not theirs.
     pub(super) forgiven: Moment,
@@ -171,6 +177,7 @@ impl Tracker {
         now: Moment,
     ) -> Result<Connected, Refusal> {
         let cap = self.patience.devices;
+        pulse.note_on(&self.felt, user);
         let entry = self.entry(user, name);
         let known = entry.devices.iter().position(|known| known.reach.device == reach.device);
         let connected = entry.devices.iter().filter(|device| device.session.is_some()).count();
@@ -212,6 +219,7 @@ impl Tracker {
 
     /// A proof of life by REST. Returns the pulse to beat from now on, and whether the device is new.
     pub fn beat(&mut self, user: &UserId, name: Option<String>, now: Moment) -> (Arc<Pulse>, bool) {
+        let felt = Arc::clone(&self.felt);
         let entry = self.entry(user, name);
         let http = DeviceId::http();
         if let Some(device) = entry.devices.iter().find(|device| device.reach.device == http) {
@@ -219,6 +227,7 @@ impl Tracker {
             return (Arc::clone(&device.pulse), false);
         }
         let pulse = Pulse::at(now);
+        pulse.note_on(&felt, user);
         let reach = Reach { device: http, capabilities: Capabilities::default(), profile: None };
         entry.add_device(Device { reach, session: None, pulse: Arc::clone(&pulse) });
         self.touched(user, now);
@@ -344,14 +353,22 @@ impl Tracker {
     /// whom there is nothing left to know.
     pub fn unsaved(&mut self, now: Moment) -> Vec<(UserId, Option<String>, Published, Option<Moment>)> {
         let mut rows = Vec::new();
-        let users: Vec<UserId> = self.users.keys().cloned().collect();
-        for user in users {
+        for user in self.felt.take() {
+            self.doubt(&user);
+        }
+        for user in std::mem::take(&mut self.doubtful) {
             let published = self.status(&user, now);
             let Some(entry) = self.users.get_mut(&user) else { continue };
-            let state = (published, entry.last_proof());
+            entry.doubtful = false;
+            let felt = entry.devices.iter().map(|device| Some(device.pulse.saved()));
+            let state = (published, felt.fold(entry.last_seen, Option::max));
             if entry.saved.as_ref() != Some(&state) {
                 rows.push((user.clone(), entry.name.clone(), state.0.clone(), state.1));
                 entry.saved = Some(state);
+                if entry.devices.is_empty() {
+                    // Looked at once more, to be forgotten.
+                    self.doubt(&user);
+                }
             } else if entry.devices.is_empty()
                 && entry.engaged.is_none()
                 && !entry.said_busy
@@ -361,6 +378,15 @@ impl Tracker {
             }
         }
         rows
+    }
+
+    /// Notes that a user's row may be behind, or the user to be forgotten.
+    pub(super) fn doubt(&mut self, user: &UserId) {
+        if let Some(entry) = self.users.get_mut(user)
+            && !std::mem::replace(&mut entry.doubtful, true)
+        {
+            self.doubtful.push(user.clone());
+        }
     }
 
     /// Whether anything is known about a user at the moment.

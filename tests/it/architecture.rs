@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["ids", "auth"]),
     ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),
+    ("journal", &["clock"]),
     ("auth", &["ids", "clock", "config"]),
     ("store", &["ids", "clock", "signal", "call", "router"]),
     (

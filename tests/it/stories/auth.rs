@@ -276,7 +276,7 @@ async fn guessing_becomes_slow_and_a_token_that_holds_does_not(store: Store) {
 async fn no_token_reaches_the_log(store: Store) {
     let mut settings = JWT.to_vec();
     settings.push(("LIMITS__FAILED_AUTH", "1000"));
-    let service = Service::verbose(&store, &settings).await;
+    let mut service = Service::verbose(&store, &settings).await;
     let good = service.token(&["--user", "7"]).await;
     let fresh = service.token(&["--user", "7", "--ttl", "2h"]).await;
     let others = service.token(&["--user", "8"]).await;
@@ -309,8 +309,13 @@ async fn no_token_reaches_the_log(store: Store) {
     socket.send(json!({ "type": "token", "token": [fresh] })).await;
     socket.round_trip().await;
     socket.close().await;
+    service.rest("7").bearer(&good).get("/api/the/last").await;
 
+    // Lines are gathered before they are written; at an ordinary end none is missing.
+    service.terminate().await;
+    service.exited().await;
     let log = service.log();
+    assert!(log.contains("GET /api/the/last"), "the last access, too, is logged");
     assert!(log.contains("DEBUG"), "the log is at debug");
     assert!(log.contains("GET /ws/7"), "accesses are logged");
     assert!(!log.contains("token="), "no query is logged");

@@ -10,7 +10,7 @@ use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use env_filter::Filter;
+use env_logger::{Env, Target};
 use log::{Level, Log, Metadata, Record};
 
 use crate::clock::Clock;
@@ -26,8 +26,6 @@ const ROOM: usize = 1024 * 1024;
 
 /// Sets the log up for the process, with these levels where `RUST_LOG` says nothing.
 pub fn start(levels: &str) -> std::io::Result<()> {
-    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| levels.to_owned());
-    let filter = env_filter::Builder::new().parse(&directives).build();
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let lines = Arc::new(Lines::new(std::io::stderr()));
     let (writing, at_panic) = (Arc::clone(&lines), Arc::clone(&lines));
@@ -37,16 +35,15 @@ pub fn start(levels: &str) -> std::io::Result<()> {
         at_panic.write();
         otherwise(panic);
     }));
-    log::set_max_level(filter.filter());
-    let journal = Journal { filter, coloured, clock: Clock::new(), lines };
+    let levels = env_logger::Builder::from_env(Env::default().default_filter_or(levels));
+    let journal = Journal::new(levels, coloured, lines);
+    log::set_max_level(journal.logger.filter());
     log::set_boxed_logger(Box::new(journal)).map_err(std::io::Error::other)
 }
 
-/// Turns records into lines.
+/// What env_logger lets through, as lines that are gathered.
 struct Journal<W> {
-    filter: Filter,
-    coloured: bool,
-    clock: Clock,
+    logger: env_logger::Logger,
     lines: Arc<Lines<W>>,
 }
 
@@ -56,27 +53,51 @@ thread_local! {
     static LAST: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
+impl<W: Write + Send + 'static> Journal<W> {
+    fn new(mut levels: env_logger::Builder, coloured: bool, lines: Arc<Lines<W>>) -> Self {
+        let clock = Clock::new();
+        levels.format(move |to, record| {
+            let mut line = LAST.try_with(Cell::take).unwrap_or_default();
+            line.say(record, clock.wall().timestamp(), coloured);
+            let said = to.write_all(line.text.as_bytes());
+            // A thread that ends has no place for it any more.
+            let _ = LAST.try_with(|last| last.set(line));
+            said
+        });
+        let logger = levels.target(Target::Pipe(Box::new(Gathered(Arc::clone(&lines))))).build();
+        Self { logger, lines }
+    }
+}
+
 impl<W: Write + Send> Log for Journal<W> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.filter.matches(record) {
-            return;
-        }
-        let mut line = LAST.try_with(Cell::take).unwrap_or_default();
-        line.say(record, self.clock.wall().timestamp(), self.coloured);
-        self.lines.add(&line.text);
-        if record.level() <= Level::Warn {
+        self.logger.log(record);
+        if record.level() <= Level::Warn && self.logger.matches(record) {
             self.lines.write();
         }
-        // A thread that ends has no place for it any more.
-        let _ = LAST.try_with(|last| last.set(line));
     }
 
     fn flush(&self) {
         self.lines.write();
+    }
+}
+
+/// Where env_logger writes: a line each time.
+struct Gathered<W>(Arc<Lines<W>>);
+
+impl<W: Write + Send> Write for Gathered<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.add(line);
+        Ok(line.len())
+    }
+
+    /// Lines are written when it is time, not when env_logger is done with one.
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -164,14 +185,14 @@ impl<W: Write> Lines<W> {
         Self { waiting: Mutex::default(), bell: Condvar::new(), out: Mutex::new(Out { to, text: Vec::new() }) }
     }
 
-    fn add(&self, line: &str) {
+    fn add(&self, line: &[u8]) {
         let mut waiting = lock(&self.waiting);
         let before = waiting.text.len();
         if before + line.len() > ROOM {
             waiting.dropped += 1;
             return;
         }
-        waiting.text.extend_from_slice(line.as_bytes());
+        waiting.text.extend_from_slice(line);
         let now = waiting.text.len();
         drop(waiting);
         if before == 0 || (before < ENOUGH && now >= ENOUGH) {
@@ -243,11 +264,11 @@ mod tests {
     fn lines_are_written_together_and_in_order() {
         let lines = Lines::new(Vec::new());
         for n in 0..3 {
-            lines.add(&format!("{n}\n"));
+            lines.add(format!("{n}\n").as_bytes());
         }
         assert_eq!(text_of(&lines), "");
         lines.write();
-        lines.add("3\n");
+        lines.add(b"3\n");
         lines.write();
         lines.write();
         assert_eq!(text_of(&lines), "0\n1\n2\n3\n");
@@ -255,9 +276,10 @@ mod tests {
 
     #[test]
     fn a_warning_is_written_at_once_with_what_was_said_before() {
-        let filter = env_filter::Builder::new().parse("info,quiet=error").build();
+        let mut levels = env_logger::Builder::new();
+        levels.parse_filters("info,quiet=error");
         let lines = Arc::new(Lines::new(Vec::new()));
-        let journal = Journal { filter, coloured: false, clock: Clock::new(), lines: Arc::clone(&lines) };
+        let journal = Journal::new(levels, false, Arc::clone(&lines));
         let say = |level, target, what: &str| {
             journal.log(&Record::builder().level(level).target(target).args(format_args!("{what}")).build());
             text_of(&lines).lines().map(|line| line.split("] ").last().unwrap().to_owned()).collect::<Vec<_>>()
@@ -275,10 +297,10 @@ mod tests {
         let lines = Lines::new(Vec::new());
         let long = format!("{}\n", "x".repeat(ROOM / 2 - 1));
         for _ in 0..4 {
-            lines.add(&long);
+            lines.add(long.as_bytes());
         }
         lines.write();
-        lines.add("again\n");
+        lines.add(b"again\n");
         lines.write();
         let text = text_of(&lines);
         let rest = text.strip_prefix(&long.repeat(2)).expect("two of them");
@@ -305,11 +327,11 @@ mod tests {
         let lines = Arc::new(Lines::new(Writes(send)));
         let writing = Arc::clone(&lines);
         std::thread::spawn(move || writing.keep_writing());
-        lines.add("first\n");
+        lines.add(b"first\n");
         while lock(&lines.waiting).text == b"first\n" {
             std::thread::yield_now();
         }
-        lines.add("second\n");
+        lines.add(b"second\n");
         assert_eq!(read.recv().unwrap(), b"first\n");
         assert_eq!(read.recv().unwrap(), b"second\n");
     }

@@ -1,71 +1,63 @@
 //! How often something may happen: messages of a socket, calls of a user, requests of a user.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
 
 use crate::clock::{Clock, Moment};
 use crate::ids::UserId;
 
-/// How fast something may go on: a virtual scheduling bucket, whose whole state is the moment when all that was taken
-/// will have been paid.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    /// How much time one uses up.
+/// What one socket may send. Kept by its session and given the time, so it is a plain value: a
+/// virtual scheduling bucket in one moment, as governor's, but without its clock and atomics.
+#[derive(Debug, Clone)]
+pub struct SocketBudget {
+    /// How much time one message uses up.
     each: Duration,
     /// How far the bucket may run ahead of the clock.
     ahead: Duration,
-}
-
-impl Rate {
-    /// `number` in `period` in the long run, `burst` at once.
-    fn new(number: u32, period: Duration, burst: u32) -> Self {
-        let each = period / number.max(1);
-        Self { each, ahead: each * (burst.max(1) - 1) }
-    }
-
-    /// Takes one, or says how long until there is one.
-    fn take(self, paid_at: &mut Moment, now: Moment) -> Result<(), Duration> {
-        let ahead = *paid_at - now;
-        if ahead > self.ahead {
-            return Err(ahead - self.ahead);
-        }
-        *paid_at = now.max(*paid_at) + self.each;
-        Ok(())
-    }
-}
-
-/// When nothing was taken yet.
-const NEVER: Moment = Moment(i64::MIN / 2);
-
-/// What one socket may send. Kept by its session and given the time, so it is a plain value.
-#[derive(Debug, Clone)]
-pub struct SocketBudget {
-    rate: Rate,
+    /// When all that was taken will have been paid.
     paid_at: Moment,
 }
 
 impl SocketBudget {
     /// `per_second` in the long run, `burst` at once.
     pub fn new(per_second: u32, burst: u32) -> Self {
-        Self { rate: Rate::new(per_second, Duration::from_secs(1), burst), paid_at: NEVER }
+        let each = Duration::from_secs(1) / per_second.max(1);
+        Self { each, ahead: each * (burst.max(1) - 1), paid_at: Moment(i64::MIN / 2) }
     }
 
     /// Takes one, or says how long until there is one.
     pub fn take(&mut self, now: Moment) -> Result<(), Duration> {
-        self.rate.take(&mut self.paid_at, now)
+        let ahead = self.paid_at - now;
+        if ahead > self.ahead {
+            return Err(ahead - self.ahead);
+        }
+        self.paid_at = self.paid_at.max(now) + self.each;
+        Ok(())
     }
 }
 
 /// How many takes there are at least between two times of forgetting users who have not been seen for long.
 const TIDY_AFTER: usize = 1024;
 
+/// governor's view of the one clock.
+#[derive(Clone)]
+struct Ticks(Clock);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Duration;
+    fn now(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.moment().0).unwrap_or(0))
+    }
+}
+
 /// One bucket per user.
 struct PerUser {
-    rate: Rate,
+    limiter: RateLimiter<UserId, DashMapStateStore<UserId>, Ticks, governor::middleware::NoOpMiddleware<Duration>>,
     clock: Clock,
-    paid_at: DashMap<UserId, Moment>,
     /// How many takes there were since users were last forgotten, …
     taken: AtomicUsize,
     /// … and after how many they are next: as many as there were users then, so that each take pays for one.
@@ -73,29 +65,35 @@ struct PerUser {
 }
 
 impl PerUser {
-    fn new(rate: Rate, clock: Clock) -> Self {
-        let tidy_after = AtomicUsize::new(TIDY_AFTER);
-        Self { rate, clock, paid_at: DashMap::new(), taken: AtomicUsize::new(0), tidy_after }
+    fn new(quota: Quota, clock: Clock) -> Self {
+        Self {
+            limiter: RateLimiter::new(quota, DashMapStateStore::default(), Ticks(clock)),
+            clock,
+            taken: AtomicUsize::new(0),
+            tidy_after: AtomicUsize::new(TIDY_AFTER),
+        }
     }
 
     fn take(&self, user: &UserId) -> Result<(), Duration> {
-        let now = self.clock.moment();
         if self.taken.fetch_add(1, Ordering::Relaxed) >= self.tidy_after.load(Ordering::Relaxed) {
-            self.tidy(now);
+            self.tidy();
         }
-        let taken = match self.paid_at.get_mut(user) {
-            Some(mut paid_at) => self.rate.take(&mut paid_at, now),
-            None => self.rate.take(&mut self.paid_at.entry(user.clone()).or_insert(NEVER), now),
-        };
-        taken.map_err(|wait| wait.max(Duration::from_millis(1)))
+        self.limiter.check_key(user).map_err(|not_until| {
+            let now = governor::clock::Clock::now(&Ticks(self.clock));
+            not_until.wait_time_from(now).max(Duration::from_millis(1))
+        })
     }
 
-    /// Forgets who owes nothing: such a bucket is like none.
-    fn tidy(&self, now: Moment) {
+    /// Forgets whose bucket is full, which is like none; what stays is who was here within one refill.
+    fn tidy(&self) {
         self.taken.store(0, Ordering::Relaxed);
-        self.paid_at.retain(|_, paid_at| *paid_at > now);
-        self.tidy_after.store(self.paid_at.len().max(TIDY_AFTER), Ordering::Relaxed);
+        self.limiter.retain_recent();
+        self.tidy_after.store(self.limiter.len().max(TIDY_AFTER), Ordering::Relaxed);
     }
+}
+
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 /// How many calls a user may start, by socket and REST together.
@@ -104,7 +102,7 @@ pub struct Initiates(PerUser);
 impl Initiates {
     /// `per_minute` in the long run and at once.
     pub fn new(per_minute: u32, clock: Clock) -> Self {
-        Self(PerUser::new(Rate::new(per_minute, Duration::from_secs(60), per_minute), clock))
+        Self(PerUser::new(Quota::per_minute(at_least_one(per_minute)), clock))
     }
 
     /// Takes one, or says how long until there is one.
@@ -119,7 +117,8 @@ pub struct Requests(PerUser);
 impl Requests {
     /// `per_second` in the long run, `burst` at once.
     pub fn new(per_second: u32, burst: u32, clock: Clock) -> Self {
-        Self(PerUser::new(Rate::new(per_second, Duration::from_secs(1), burst), clock))
+        let quota = Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst));
+        Self(PerUser::new(quota, clock))
     }
 
     /// Takes one, or says how long until there is one.
@@ -164,6 +163,6 @@ mod tests {
         for n in 0..TIDY_AFTER * 20 {
             let _ = requests.take(&UserId::parse(&n.to_string()).unwrap());
         }
-        assert!(requests.0.paid_at.len() < TIDY_AFTER * 10, "{}", requests.0.paid_at.len());
+        assert!(requests.0.limiter.len() < TIDY_AFTER * 10, "{}", requests.0.limiter.len());
     }
 }

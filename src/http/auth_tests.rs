@@ -1,5 +1,6 @@
 //! Tokens where requests carry them, the gate, and what others see of a refusal.
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, test};
 
@@ -138,7 +139,7 @@ async fn bad_tokens_of_an_address_are_delayed_and_good_ones_are_not() {
 }
 
 /// What comes back from an app as the service builds it, in this mode, for these headers.
-async fn answer(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> (StatusCode, String) {
+async fn response(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> ServiceResponse {
     let gate = Gate::new(settings);
     let app = App::new()
         .app_data(data(settings))
@@ -150,7 +151,12 @@ async fn answer(settings: &Settings, method: &str, headers: &[(&'static str, &st
     for header in headers {
         request = request.append_header(*header);
     }
-    let response = test::call_service(&app, request.to_request()).await;
+    test::call_service(&app, request.to_request()).await
+}
+
+/// Its status, and whose pages may read it.
+async fn answer(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> (StatusCode, String) {
+    let response = response(settings, method, headers).await;
     let allowed = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     (response.status(), allowed.map(|origin| origin.to_str().unwrap().to_owned()).unwrap_or_default())
 }
@@ -231,6 +237,24 @@ async fn browsers_learn_which_origins_and_headers_are_allowed() {
     assert_eq!(answer(&jwt(), "OPTIONS", &ask("https://app.example", "x-evil")).await.0, 400);
     let simple = [("host", "calls.example"), ("origin", "https://app.example")];
     assert_eq!(answer(&jwt(), "GET", &simple).await, (StatusCode::NO_CONTENT, "https://app.example".into()));
+}
+
+#[actix_web::test]
+async fn what_a_cache_may_keep_says_that_it_depends_on_the_page() {
+    let page = ("origin", "https://app.example");
+    for (method, headers, varies) in [
+        ("GET", &[][..], true),
+        ("HEAD", &[], true),
+        ("POST", &[page], true),
+        // Nobody keeps that, and no page asks.
+        ("POST", &[], false),
+    ] {
+        let headers = [&[("host", "calls.example")], headers].concat();
+        let response = response(&jwt(), method, &headers).await;
+        assert_eq!(response.headers().contains_key(header::VARY), varies, "{method} {headers:?}");
+        let allowed = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(allowed.is_some(), headers.contains(&page), "{method} {headers:?}");
+    }
 }
 
 #[actix_web::test]

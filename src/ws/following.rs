@@ -98,7 +98,7 @@ impl Following {
         }
     }
 
-    /// Tells everybody what waits for them; `true` when a socket is too crowded for now. What waits for a
+    /// Tells everybody what waits for them; `true` when some of it has to wait a little. What waits for a
     /// session without a socket stays there until it is taken over.
     fn tell(&self, now: Moment) -> bool {
         let changed = self.changed.swap(0, Ordering::AcqRel);
@@ -116,7 +116,13 @@ impl Following {
             }
         }
         for (session, parts) in ready {
-            session.say(extensions::admin_changed(&names(parts)).into(), now);
+            if !session.say(extensions::admin_changed(&names(parts)).into(), now) {
+                // It changes hands at this moment.
+                late = true;
+                if let Some((_, waiting)) = lock(&self.sessions).get_mut(&session.id) {
+                    *waiting |= parts;
+                }
+            }
         }
         late
     }

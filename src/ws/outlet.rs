@@ -242,7 +242,7 @@ impl SocketOutlet {
         }
         let push = |text: &str| self.outbox.push_extra(text);
         let (told, held) = match &mut *mode {
-            Mode::Extended(session) => return push(&welcome(&session.name(), false, session.seq())),
+            Mode::Extended(session) => return session.at_seq(|seq| push(&welcome(&session.name(), false, seq))),
             Mode::Plain { told } => (*told, Vec::new()),
             Mode::Holding { told, held, .. } => (*told, std::mem::take(held)),
         };

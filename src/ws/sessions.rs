@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::following::Following;
-use super::log::Log;
+use super::log::{Log, Room};
 use super::outlet::SocketOutlet;
 use super::watch::{Watchers, Watching};
 use crate::clock::{Clock, Moment};
@@ -82,12 +82,25 @@ impl Session {
         }
     }
 
-    /// Tells its client a text, or keeps it for the next socket.
-    pub(super) fn say(&self, text: Arc<str>, now: Moment) {
-        let slow = self.state().log.say(text, now);
+    /// Tells its client a text that can wait; `false` where it has to.
+    pub(super) fn say(&self, text: Arc<str>, now: Moment) -> bool {
+        let slow = {
+            let log = &mut self.state().log;
+            if log.room() != Room::Free {
+                return false;
+            }
+            log.say(text, now)
+        };
         if let Some(slow) = slow {
             slow.too_slow();
         }
+        true
+    }
+
+    /// Does something with the number of the last message, before there can be another.
+    pub fn at_seq(&self, act: impl FnOnce(u64)) {
+        let state = self.state();
+        act(state.log.seq());
     }
 
     /// Whether the client has been told this invitation already.
@@ -385,6 +398,33 @@ pub(super) mod tests {
         sessions.park(&session, old.who().session);
         assert!(session.state().log.parked().is_none());
         assert_eq!(session.seq(), 3);
+    }
+
+    #[actix_web::test]
+    async fn while_a_session_changes_hands_nobody_else_writes() {
+        let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
+        let user = [UserId::parse("2").unwrap()];
+        let old = outlet(&sessions, "laptop");
+        old.greet();
+        old.begin(None, |_, _, _| "{}".to_owned());
+        let session = old.session().unwrap();
+        sessions.watch(&session, &user).unwrap();
+        sessions.snapshot(&session, &old, &user, &Default::default(), None);
+        assert!(session.say("{}".into(), Moment(0)));
+        assert_eq!(session.seq(), 2);
+        let new = outlet(&sessions, "laptop");
+        new.greet();
+        new.begin(Some((session.name(), 1)), |_, recovered, seq| {
+            assert!(recovered && seq == 1);
+            assert!(!session.say("{}".into(), Moment(0)), "it has to wait");
+            sessions.snapshot(&session, &old, &user, &Default::default(), None);
+            assert!(lock(&sessions.news).users.contains(&user[0]), "told to the new one, as of a change");
+            assert!(!old.say("{}".to_owned()));
+            "{}".to_owned()
+        });
+        assert_eq!((session.seq(), new.outbox().waiting().0), (2, 2), "the welcome, and what was missed");
+        assert!(session.say("{}".into(), Moment(0)));
+        assert_eq!((session.seq(), new.outbox().waiting().0), (3, 3));
     }
 
     #[actix_web::test]

@@ -240,7 +240,7 @@ mod tests {
         }
 
         fn snapshot(&self, users: &[UserId]) {
-            self.sessions.snapshot(&self.session, users, &Default::default(), None);
+            self.sessions.snapshot(&self.session, &self.socket, users, &Default::default(), None);
         }
 
         fn later(&mut self, millis: u64) {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::outlet::SocketOutlet;
 use super::sessions::{Session, Sessions, State, lock};
 use super::telling::Item;
 use crate::clock::{Moment, Now, Timestamp};
@@ -56,15 +57,18 @@ impl Watching {
     /// Takes so many of those that wait: they count as told.
     pub fn take(&mut self, most: usize) -> Vec<Arc<Item>> {
         let Self { users, waiting, .. } = self;
-        let names = waiting.drain(..most.min(waiting.len()));
-        // Who is watched no more, or was told in a snapshot, has none.
-        let items = names.filter_map(|name| {
-            let told = users.get_mut(&name)?;
-            let item = told.news.take()?;
-            told.version = Some(item.version);
-            Some(item)
-        });
-        let items = items.collect();
+        let mut items = Vec::new();
+        let mut names = 0;
+        while let Some(name) = waiting.get(names).filter(|_| items.len() < most) {
+            names += 1;
+            // Who is watched no more, or was told in a snapshot, has no news.
+            let Some(told) = users.get_mut(name) else { continue };
+            if let Some(item) = told.news.take() {
+                told.version = Some(item.version);
+                items.push(item);
+            }
+        }
+        waiting.drain(..names);
         if waiting.is_empty() {
             *waiting = Vec::new();
         }
@@ -127,10 +131,12 @@ impl Sessions {
         users.iter().map(|name| self.directory.resolve(name.clone())).filter(unseen).collect()
     }
 
-    /// Tells how users stand. Of those the session watches it is told every change from here on.
+    /// Tells how users stand. Of those the session watches it is told every change from here on. Where another socket
+    /// has taken it over since, that one is told of those as of a change.
     pub fn snapshot(
         &self,
         session: &Session,
+        socket: &SocketOutlet,
         users: &[UserId],
         earlier: &HashMap<UserId, Timestamp>,
         reference: Option<&Payload>,
@@ -139,6 +145,15 @@ impl Sessions {
             // Told before anybody can tell what is newer.
             let mut state = session.state();
             let State { log, watching } = &mut *state;
+            if !log.is_owned_by(socket.who().session) {
+                for name in users {
+                    if let Some(told) = watching.as_mut().and_then(|watching| watching.users.get_mut(name)) {
+                        told.version.get_or_insert(0);
+                    }
+                }
+                drop(state);
+                return self.changed(users.iter().map(|name| self.directory.resolve(name.clone())).collect());
+            }
             let now = self.clock.now();
             let stands = |name: &UserId| {
                 let user = self.directory.resolve(name.clone());

@@ -91,10 +91,11 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let visibility = Arc::new(Visibility::new(visible_to(settings)));
     let sessions = Sessions::new(clock, Arc::clone(&directory), Arc::clone(&visibility));
     directory.set_audience(Arc::clone(&sessions) as Arc<dyn Audience>);
-    actix_web::rt::spawn(Arc::clone(&sessions).keep_telling());
     {
-        let sessions = Arc::clone(&sessions);
-        actix_web::rt::spawn(async move { sessions.keep_nudging().await });
+        // An arbiter of its own: to write to thousands of sockets holds up nobody but who is told next.
+        let watchers = Arbiter::new();
+        watchers.spawn(Arc::clone(&sessions).keep_telling());
+        watchers.spawn(Arc::clone(&sessions).keep_nudging());
     }
     let ice = IceServers::new(settings, clock);
     let facts =

@@ -171,11 +171,7 @@ fn with_reference(frame: ObjectWriter, reference: Option<&Payload>) -> String {
     }
 }
 
-/// Splices the message's number into its text.
-pub fn numbered(mut text: String, seq: u64) -> String {
-    if text.ends_with('}') {
-        text.pop();
-        text.push_str(&format!(",\"seq\":{seq}}}"));
-    }
-    text
+/// A message's text with its number.
+pub fn numbered(text: &str, seq: u64) -> String {
+    text.strip_suffix('}').map_or_else(|| text.to_owned(), |open| format!("{open},\"seq\":{seq}}}"))
 }

@@ -49,8 +49,8 @@ pub struct Shown {
 
 /// Is told that something else is published of a user. Called from the router; must not block.
 pub trait Audience: Send + Sync {
-    /// Look again.
-    fn changed(&self, user: &UserId);
+    /// Look again at these, who changed in one turn.
+    fn changed(&self, users: Vec<UserId>);
 
     /// Something of this part of it all is not as it was.
     fn stirred(&self, part: Part);
@@ -229,15 +229,17 @@ impl Directory {
         }
     }
 
-    /// Publishes what is shown of a user.
-    pub(super) fn publish(&self, user: &UserId, published: Published) {
-        {
+    /// Publishes what is shown of users, and names them to the audience together.
+    pub(super) fn publish(&self, changes: Vec<(UserId, Published)>) {
+        let publish = |(user, published): (UserId, Published)| {
             let mut entry = self.users.entry(user.clone()).or_default();
             entry.published = published;
             entry.version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
-        }
+            user
+        };
+        let users = changes.into_iter().map(publish).collect();
         if let Some(audience) = self.audience.get() {
-            audience.changed(user);
+            audience.changed(users);
         }
     }
 

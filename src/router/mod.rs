@@ -160,11 +160,8 @@ impl CallRouter {
     fn publish(&mut self) {
         let now = self.now().tick;
         let changes = self.tracker.take_changes(now);
-        let changed = !changes.is_empty();
-        for (user, published) in changes {
-            self.around.directory.publish(&user, published);
-        }
-        if changed {
+        if !changes.is_empty() {
+            self.around.directory.publish(changes);
             self.around.directory.stir(Part::Users);
         }
     }

@@ -62,11 +62,9 @@ impl Visibility {
 
     /// Whether `viewer` may see how `user` stands.
     pub fn shows(&self, user: &UserId, viewer: &Viewer) -> bool {
-        if viewer.sees_all || viewer.user == *user {
-            return true;
-        }
         match self.to {
             VisibleTo::Everyone => true,
+            _ if viewer.sees_all || viewer.user == *user => true,
             VisibleTo::Nobody => false,
             VisibleTo::Conversations => {
                 let of = |user: &UserId| self.conversations.get(user).map(|known| Arc::clone(&known.ids));

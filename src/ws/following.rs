@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
+use super::log::Room;
 use super::sessions::{Session, lock};
+use crate::clock::{Clock, Moment};
 use crate::dialect::extensions;
 use crate::router::Part;
 
@@ -40,7 +43,7 @@ fn names(parts: u8) -> Vec<&'static str> {
 #[derive(Default)]
 pub struct Following {
     /// Sessions, each with the parts that wait for it.
-    sessions: Mutex<HashMap<String, (Arc<Session>, u8)>>,
+    sessions: Mutex<HashMap<Uuid, (Arc<Session>, u8)>>,
     /// How many they are.
     count: AtomicUsize,
     /// Parts that changed since the last telling.
@@ -52,7 +55,7 @@ impl Following {
     /// This session follows from now on.
     pub fn add(&self, session: &Arc<Session>) {
         let mut sessions = lock(&self.sessions);
-        sessions.entry(session.id.clone()).or_insert_with(|| (Arc::clone(session), 0));
+        sessions.entry(session.id).or_insert_with(|| (Arc::clone(session), 0));
         self.count.store(sessions.len(), Ordering::Release);
     }
 
@@ -84,34 +87,42 @@ impl Following {
     }
 
     /// Tells those who follow, for as long as the service runs.
-    pub async fn keep_telling(&self) {
+    pub async fn keep_telling(&self, clock: Clock) {
         loop {
             self.bell.notified().await;
             tokio::time::sleep(GATHER).await;
-            if self.tell() {
+            if self.tell(clock.moment()) {
                 self.bell.notify_one();
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Tells everybody what waits for them; `true` when a socket is too crowded for now. What waits for a
+    /// Tells everybody what waits for them; `true` when some of it has to wait a little. What waits for a
     /// session without a socket stays there until it is taken over.
-    fn tell(&self) -> bool {
+    fn tell(&self, now: Moment) -> bool {
         let changed = self.changed.swap(0, Ordering::AcqRel);
         let mut ready = Vec::new();
         let mut late = false;
         for (session, waiting) in lock(&self.sessions).values_mut() {
             *waiting |= changed;
-            let Some(outlet) = session.outlet().filter(|_| *waiting != 0) else { continue };
-            if outlet.is_crowded() {
-                late = true;
-            } else {
-                ready.push((outlet, std::mem::take(waiting)));
+            if *waiting == 0 {
+                continue;
+            }
+            match session.state().log.room() {
+                Room::Free => ready.push((Arc::clone(session), std::mem::take(waiting))),
+                Room::Crowded => late = true,
+                Room::Away => {}
             }
         }
-        for (outlet, parts) in ready {
-            outlet.say(extensions::admin_changed(&names(parts)));
+        for (session, parts) in ready {
+            if !session.say(extensions::admin_changed(&names(parts)).into(), now) {
+                // It changes hands at this moment.
+                late = true;
+                if let Some((_, waiting)) = lock(&self.sessions).get_mut(&session.id) {
+                    *waiting |= parts;
+                }
+            }
         }
         late
     }
@@ -120,7 +131,6 @@ impl Following {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
     use crate::ws::sessions::Sessions;
     use crate::ws::sessions::tests::outlet;
 
@@ -144,23 +154,23 @@ mod tests {
         for part in [Part::Users, Part::Calls, Part::Users] {
             following.note(part);
         }
-        assert!(!following.tell());
+        assert!(!following.tell(Moment(0)));
         assert_eq!(session.seq(), 1);
-        assert!(!following.tell());
+        assert!(!following.tell(Moment(0)));
         assert_eq!(session.seq(), 1, "nothing changed since");
         for _ in 0..70 {
             socket.say("{}".to_owned());
         }
         following.note(Part::Missed);
-        assert!(following.tell(), "it waits");
+        assert!(following.tell(Moment(0)), "it waits");
         assert_eq!(session.seq(), 71);
         // Parked, it waits for the next socket.
         sessions.park(&session, socket.who().session);
-        assert!(!following.tell());
+        assert!(!following.tell(Moment(0)));
         let next = outlet(&sessions, "laptop");
         next.greet();
-        next.begin(Some((session.id.clone(), 71)), |_, _, _| "{}".to_owned());
-        assert!(!following.tell());
+        next.begin(Some((session.name(), 71)), |_, _, _| "{}".to_owned());
+        assert!(!following.tell(Moment(0)));
         assert_eq!(session.seq(), 72);
         sessions.remove(&session);
         following.note(Part::Calls);

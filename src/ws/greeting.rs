@@ -130,7 +130,7 @@ impl WsSession {
         };
         let told = earlier.into_actor(self).map(move |earlier, this, _| {
             let earlier = earlier.unwrap_or_default();
-            this.outlet.say(this.edge.sessions.snapshot(&session, &users, &earlier, reference.as_ref()));
+            this.edge.sessions.snapshot(&session, &this.outlet, &users, &earlier, reference.as_ref());
         });
         ctx.spawn(told);
     }

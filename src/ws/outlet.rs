@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use actix::Recipient;
 use actix_http::ws::{CloseReason, OpCode};
 use arc_swap::ArcSwapOption;
-use bytestring::ByteString;
 
 use super::close::Close;
 use super::outbox::{Full, Outbox};
@@ -175,7 +174,7 @@ impl SocketOutlet {
     }
 
     /// Its queue.
-    pub fn outbox(&self) -> &Outbox {
+    pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
 
@@ -200,11 +199,6 @@ impl SocketOutlet {
             Mode::Extended(session) => Some(Arc::clone(session)),
             Mode::Plain { .. } | Mode::Holding { .. } => None,
         }
-    }
-
-    /// Whether its client has so much to read that what can wait should.
-    pub fn is_crowded(&self) -> bool {
-        self.outbox.is_crowded()
     }
 
     /// Whether what it is told waits for the client to begin.
@@ -248,7 +242,7 @@ impl SocketOutlet {
         }
         let push = |text: &str| self.outbox.push_extra(text);
         let (told, held) = match &mut *mode {
-            Mode::Extended(session) => return push(&welcome(&session.id, false, session.seq())),
+            Mode::Extended(session) => return session.at_seq(|seq| push(&welcome(&session.name(), false, seq))),
             Mode::Plain { told } => (*told, Vec::new()),
             Mode::Holding { told, held, .. } => (*told, std::mem::take(held)),
         };
@@ -258,16 +252,17 @@ impl SocketOutlet {
         });
         let recovered = resumed.is_some();
         let (session, seq, missed) = resumed.unwrap_or_else(|| (self.sessions.create(self), 0, Vec::new()));
-        push(&welcome(&session.id, recovered, seq));
+        push(&welcome(&session.name(), recovered, seq));
         missed.iter().for_each(|text| push(text));
         for held in held {
             if recovered && held.said().notice().is_some_and(|notice| session.has_told(notice)) {
                 continue;
             }
-            if let Some(text) = self.append(&session, held.said()) {
-                push(&text);
+            if let Some(text) = self.write(held.said(), true) {
+                session.append(self.who.session, held.said().notice(), text, self.clock.moment(), push);
             }
         }
+        self.sessions.open(&session, self);
         *mode = Mode::Extended(session);
     }
 
@@ -280,11 +275,6 @@ impl SocketOutlet {
             Said::Notice(notice) => self.dialect.render(notice, Reader { user: &self.who.user, extended }),
             Said::Text(text) => Some(text.to_owned()),
         }
-    }
-
-    fn append(&self, session: &Session, said: Said<'_>) -> Option<ByteString> {
-        let text = self.write(said, true)?;
-        session.append(self.who.session, said.notice(), text, self.clock.moment())
     }
 
     /// Tells the client something. `false` when the socket takes nothing any more; overflow closes it.
@@ -309,9 +299,10 @@ impl SocketOutlet {
                 }
                 let Some(text) = self.write(said, true) else { return true };
                 // A socket that is closing still keeps it for the one that follows.
-                let text = session.append(self.who.session, said.notice(), text, self.clock.moment());
-                let Some(text) = text else { return false };
-                (self.push(&text).is_err(), true)
+                let push = |text: &str| self.push(text).is_err();
+                let full = session.append(self.who.session, said.notice(), text, self.clock.moment(), push);
+                let Some(full) = full else { return false };
+                (full, true)
             }
         };
         drop(mode);
@@ -321,7 +312,8 @@ impl SocketOutlet {
         kept || !full
     }
 
-    fn too_slow(&self) {
+    /// Closes the socket of a client that does not read.
+    pub(super) fn too_slow(&self) {
         log::info!("{} of user {} does not read: closed", self.who.session, self.who.user);
         self.close(Some(Close::Slow.frame()), self.clock.moment(), false, true);
     }

@@ -4,73 +4,45 @@
 //! A session outlives its socket. While the socket is open it keeps the last messages; when the socket is
 //! gone it is parked for a while, within bounds, and a new socket of the same device can take it over.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytestring::ByteString;
 use dashmap::DashMap;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::following::Following;
+use super::log::{Log, Room};
 use super::outlet::SocketOutlet;
-use super::watch::Watching;
+use super::watch::{Watchers, Watching};
 use crate::clock::{Clock, Moment};
-use crate::dialect::extensions;
-use crate::ids::{CallId, DeviceId, SessionId, UserId};
+use crate::ids::{DeviceId, SessionId, UserId};
 use crate::router::{Directory, Viewer, Visibility};
-use crate::signal::{Incoming, Notice, Payload};
-
-/// How many messages a session keeps.
-const KEPT: usize = 256;
-
-/// How many bytes of them.
-const KEPT_BYTES: usize = 256 * 1024;
+use crate::signal::Notice;
 
 /// How long a session waits for its client.
 pub const PARKED_FOR: Duration = Duration::from_secs(30);
-
-/// How long messages are kept while the socket seems open: as long as a session is parked, and what it may
-/// take before a lost connection is noticed.
-const KEPT_FOR: Duration = Duration::from_secs(90);
 
 /// How many sessions may be parked, and how many bytes they may keep together.
 const MAX_PARKED: usize = 20_000;
 const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
 
-/// How many open invitations a session remembers.
-const MAX_INVITED: usize = 8;
-
-struct Kept {
-    seq: u64,
-    at: Moment,
-    text: ByteString,
-}
-
-struct Log {
-    /// The number of the last message.
-    seq: u64,
-    kept: VecDeque<Kept>,
-    bytes: usize,
-    /// The socket that may write here.
-    owner: SessionId,
-    outlet: Weak<SocketOutlet>,
-    /// Since when it has no socket.
-    parked: Option<Moment>,
-    /// Calls its client was invited to and not told the end of, with the offer it got.
-    invited: Vec<(CallId, Option<Payload>)>,
-}
-
 /// One session.
 pub struct Session {
     /// Its name. Whoever knows it is its client.
-    pub id: String,
-    user: UserId,
+    pub id: Uuid,
     device: DeviceId,
-    /// As whom it looks at others.
+    /// As whom it looks at others: whose it is.
     pub(super) viewer: Viewer,
-    pub(super) watching: Mutex<Watching>,
-    log: Mutex<Log>,
+    state: Mutex<State>,
+}
+
+/// What changes of a session.
+pub(super) struct State {
+    pub log: Log,
+    /// Whom it watches, once it watched somebody.
+    pub watching: Option<Box<Watching>>,
 }
 
 /// A panic elsewhere cannot leave these half changed, so a poisoned lock is as good as any.
@@ -79,42 +51,73 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Session {
-    /// Numbers a message and keeps it; `None` when another socket has taken the session over.
-    pub fn append(&self, by: SessionId, about: Option<&Notice>, text: String, now: Moment) -> Option<ByteString> {
-        let mut log = lock(&self.log);
-        (log.owner == by).then(|| log.append(about, text, now))
+    /// Whoever holds this may write to the session's queue, and waits for nobody else's lock but that.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
-    /// The same for what reached a socket that never came to take it over.
+    /// Its name as its client is told it.
+    pub fn name(&self) -> String {
+        self.id.simple().to_string()
+    }
+
+    /// Numbers a message, keeps it and hands it on; `None` when another socket has taken the session over.
+    pub fn append<R>(
+        &self,
+        by: SessionId,
+        about: Option<&Notice>,
+        text: String,
+        now: Moment,
+        hand_on: impl FnOnce(&str) -> R,
+    ) -> Option<R> {
+        let log = &mut self.state().log;
+        log.is_owned_by(by).then(|| log.append(about, text.into(), now, hand_on))
+    }
+
+    /// Keeps what reached a socket that never came to take the session over.
     pub fn append_parked(&self, about: Option<&Notice>, text: String, now: Moment) {
-        let mut log = lock(&self.log);
-        if log.parked.is_some() {
-            log.append(about, text, now);
+        let log = &mut self.state().log;
+        if log.parked().is_some() {
+            log.append(about, text.into(), now, |_| ());
         }
+    }
+
+    /// Tells its client a text that can wait; `false` where it has to.
+    pub(super) fn say(&self, text: Arc<str>, now: Moment) -> bool {
+        let slow = {
+            let log = &mut self.state().log;
+            if log.room() != Room::Free {
+                return false;
+            }
+            log.say(text, now)
+        };
+        if let Some(slow) = slow {
+            slow.too_slow();
+        }
+        true
+    }
+
+    /// Does something with the number of the last message, before there can be another.
+    pub fn at_seq(&self, act: impl FnOnce(u64)) {
+        let state = self.state();
+        act(state.log.seq());
     }
 
     /// Whether the client has been told this invitation already.
     pub fn has_told(&self, notice: &Notice) -> bool {
-        let Notice::Incoming(Incoming { about, offer, .. }) = notice else { return false };
-        lock(&self.log).invited.iter().any(|(call, had)| *call == about.call && had == offer)
+        self.state().log.has_told(notice)
     }
 
     /// The number of the last message.
     pub fn seq(&self) -> u64 {
-        lock(&self.log).seq
-    }
-
-    /// Its socket, while it has one.
-    pub(super) fn outlet(&self) -> Option<Arc<SocketOutlet>> {
-        let log = lock(&self.log);
-        if log.parked.is_some() { None } else { log.outlet.upgrade() }
+        self.state().log.seq()
     }
 
     /// Gives the session to a socket, and that socket everything after `seq`; `None` where it is not all there.
-    fn take_over(&self, by: &Arc<SocketOutlet>, seq: u64, now: Moment) -> Option<Vec<ByteString>> {
-        let mut log = lock(&self.log);
+    fn take_over(&self, by: &Arc<SocketOutlet>, seq: u64, now: Moment) -> Option<Vec<String>> {
+        let log = &mut self.state().log;
         let who = by.who();
-        if log.parked.is_some_and(|at| now - at > PARKED_FOR) || self.user != who.user {
+        if log.parked().is_some_and(|at| now - at > PARKED_FOR) || self.viewer.user != who.user {
             return None;
         }
         // What it watches it watches with the rights it began with.
@@ -123,60 +126,20 @@ impl Session {
         }
         // A generated id cannot be presented again: then the session must be free.
         let generated = self.device.is_generated() && who.device.is_generated();
-        if self.device != who.device && !(generated && log.parked.is_some()) {
+        if self.device != who.device && !(generated && log.parked().is_some()) {
             return None;
         }
-        let first = log.kept.front().map_or(log.seq + 1, |kept| kept.seq);
-        if seq > log.seq || seq.saturating_add(1) < first {
-            return None;
-        }
-        log.owner = who.session;
-        log.outlet = Arc::downgrade(by);
-        log.parked = None;
-        while log.kept.front().is_some_and(|kept| kept.seq <= seq) {
-            log.drop_first();
-        }
-        Some(log.kept.iter().map(|kept| kept.text.clone()).collect())
+        log.take_over(by, seq)
     }
 }
 
-impl Log {
-    fn append(&mut self, about: Option<&Notice>, text: String, now: Moment) -> ByteString {
-        match about {
-            Some(Notice::Incoming(Incoming { about, offer, .. })) => {
-                self.invited.retain(|(call, _)| *call != about.call);
-                self.invited.truncate(MAX_INVITED - 1);
-                self.invited.insert(0, (about.call, offer.clone()));
-            }
-            Some(Notice::Closed { call: Some(ended), .. }) => self.invited.retain(|(call, _)| call != ended),
-            _ => {}
-        }
-        self.seq += 1;
-        // As large as it is: it is kept.
-        let text = ByteString::from(extensions::numbered(text, self.seq).into_boxed_str());
-        self.bytes += text.len();
-        self.kept.push_back(Kept { seq: self.seq, at: now, text: text.clone() });
-        while self.kept.len() > KEPT || self.bytes > KEPT_BYTES {
-            self.drop_first();
-        }
-        text
-    }
-
-    fn drop_first(&mut self) {
-        if let Some(first) = self.kept.pop_front() {
-            self.bytes -= first.text.len();
-        }
-    }
-
-    /// Lets go of what is too old to be asked for.
-    fn tidy(&mut self, now: Moment) {
-        while self.kept.front().is_some_and(|kept| now - kept.at > KEPT_FOR) {
-            self.drop_first();
-        }
-        if self.kept.is_empty() {
-            self.kept = VecDeque::new();
-        }
-    }
+/// What watchers are to be told of.
+#[derive(Default)]
+pub(super) struct News {
+    /// Watched users who look different.
+    pub users: HashSet<UserId>,
+    /// Sessions that have a socket again, with something that waits for them.
+    pub back: Vec<Arc<Session>>,
 }
 
 /// All sessions, and who watches whom.
@@ -184,16 +147,14 @@ pub struct Sessions {
     pub(super) clock: Clock,
     pub(super) directory: Arc<Directory>,
     pub(super) visibility: Arc<Visibility>,
-    by_id: DashMap<String, Arc<Session>>,
+    by_id: DashMap<Uuid, Arc<Session>>,
     by_device: DashMap<(UserId, DeviceId), Arc<Session>>,
     /// Parked ones, longest first, with the bytes they kept then.
-    parked: Mutex<(VecDeque<(String, usize)>, usize)>,
-    /// By whom a user is watched, and by which name.
-    pub(super) watched: DashMap<UserId, Vec<(Arc<Session>, UserId)>>,
-    /// Watched users who look different.
-    pub(super) dirty: Mutex<HashSet<UserId>>,
-    /// Watchers who could not be told yet.
-    pub(super) late: Mutex<HashMap<String, Arc<Session>>>,
+    parked: Mutex<(VecDeque<(Uuid, usize)>, usize)>,
+    /// By whom a user is watched.
+    pub(super) watched: DashMap<UserId, Watchers>,
+    pub(super) news: Mutex<News>,
+    /// There is some.
     pub(super) bell: Notify,
     /// Who is told of whatever changes.
     pub(super) following: Following,
@@ -210,8 +171,7 @@ impl Sessions {
             by_device: DashMap::new(),
             parked: Mutex::default(),
             watched: DashMap::new(),
-            dirty: Mutex::default(),
-            late: Mutex::default(),
+            news: Mutex::default(),
             bell: Notify::new(),
             following: Following::default(),
         })
@@ -241,31 +201,20 @@ impl Sessions {
     pub fn of_device(&self, user: &UserId, device: &DeviceId) -> Option<Arc<Session>> {
         let session = Arc::clone(&*self.by_device.get(&(user.clone(), device.clone()))?);
         let now = self.clock.moment();
-        let fresh = lock(&session.log).parked.is_none_or(|at| now - at <= PARKED_FOR);
+        let fresh = session.state().log.parked().is_none_or(|at| now - at <= PARKED_FOR);
         fresh.then_some(session)
     }
 
     /// A new session for a socket; what its device had before is over.
     pub fn create(&self, outlet: &Arc<SocketOutlet>) -> Arc<Session> {
         let who = outlet.who();
-        let log = Log {
-            seq: 0,
-            kept: VecDeque::new(),
-            bytes: 0,
-            owner: who.session,
-            outlet: Arc::downgrade(outlet),
-            parked: None,
-            invited: Vec::new(),
-        };
         let session = Arc::new(Session {
-            id: uuid::Uuid::new_v4().simple().to_string(),
-            user: who.user.clone(),
+            id: Uuid::new_v4(),
             device: who.device.clone(),
             viewer: Viewer { user: who.user.clone(), sees_all: who.sees_all },
-            watching: Mutex::default(),
-            log: Mutex::new(log),
+            state: Mutex::new(State { log: Log::new(outlet), watching: None }),
         });
-        self.by_id.insert(session.id.clone(), Arc::clone(&session));
+        self.by_id.insert(session.id, Arc::clone(&session));
         let key = (who.user.clone(), who.device.clone());
         let before = self.by_device.insert(key, Arc::clone(&session));
         if let Some(before) = before {
@@ -275,28 +224,34 @@ impl Sessions {
     }
 
     /// Gives a session to a socket of its client, with everything after `seq`.
-    pub fn resume(&self, id: &str, seq: u64, outlet: &Arc<SocketOutlet>) -> Option<(Arc<Session>, Vec<ByteString>)> {
-        let session = Arc::clone(&*self.by_id.get(id)?);
+    pub fn resume(&self, name: &str, seq: u64, outlet: &Arc<SocketOutlet>) -> Option<(Arc<Session>, Vec<String>)> {
+        let id = Uuid::try_parse(name).ok()?;
+        let session = Arc::clone(&*self.by_id.get(&id)?);
         let missed = session.take_over(outlet, seq, self.clock.moment())?;
-        self.nudge(&session);
-        self.following.nudge();
         Some((session, missed))
     }
 
+    /// A socket of a session was told what comes first, and is told everything else from here on.
+    pub fn open(&self, session: &Arc<Session>, outlet: &SocketOutlet) {
+        session.state().log.open(outlet);
+        self.nudge(session);
+        self.following.nudge();
+    }
+
     /// The socket of a session is gone.
-    pub fn park(&self, session: &Arc<Session>, by: SessionId) {
+    pub fn park(&self, session: &Session, by: SessionId) {
         let bytes = {
-            let mut log = lock(&session.log);
-            if log.owner != by || log.parked.is_some() {
+            let log = &mut session.state().log;
+            if !log.is_owned_by(by) || log.parked().is_some() {
                 return;
             }
-            log.parked = Some(self.clock.moment());
-            log.bytes
+            log.park(self.clock.moment());
+            log.bytes()
         };
         let mut surplus = Vec::new();
         {
             let mut parked = lock(&self.parked);
-            parked.0.push_back((session.id.clone(), bytes));
+            parked.0.push_back((session.id, bytes));
             parked.1 += bytes;
             while parked.0.len() > MAX_PARKED || parked.1 > MAX_PARKED_BYTES {
                 let Some((id, bytes)) = parked.0.pop_front() else { break };
@@ -305,7 +260,7 @@ impl Sessions {
             }
         }
         for id in surplus {
-            self.remove_if(&id, |log| log.parked.is_some());
+            self.remove_if(id, |log| log.parked().is_some());
         }
     }
 
@@ -320,15 +275,15 @@ impl Sessions {
     /// Lets go of a session for good.
     pub fn remove(&self, session: &Arc<Session>) {
         self.by_id.remove(&session.id);
-        self.by_device.remove_if(&(session.user.clone(), session.device.clone()), |_, s| Arc::ptr_eq(s, session));
+        let device = (session.viewer.user.clone(), session.device.clone());
+        self.by_device.remove_if(&device, |_, s| Arc::ptr_eq(s, session));
         self.unwatch(session, &[]);
         self.following.remove(session);
-        lock(&self.late).remove(&session.id);
     }
 
-    fn remove_if(&self, id: &str, unwanted: impl Fn(&Log) -> bool) {
-        let session = self.by_id.get(id).map(|session| Arc::clone(&session));
-        if let Some(session) = session.filter(|session| unwanted(&lock(&session.log))) {
+    fn remove_if(&self, id: Uuid, unwanted: impl Fn(&Log) -> bool) {
+        let session = self.by_id.get(&id).map(|session| Arc::clone(&session));
+        if let Some(session) = session.filter(|session| unwanted(&session.state().log)) {
             self.remove(&session);
         }
     }
@@ -336,21 +291,21 @@ impl Sessions {
     /// Lets go of what nobody came back for.
     pub(super) fn tidy(&self) {
         let now = self.clock.moment();
-        let over = |log: &Log| log.parked.is_some_and(|at| now - at > PARKED_FOR);
+        let over = |log: &Log| log.parked().is_some_and(|at| now - at > PARKED_FOR);
         let mut gone = Vec::new();
         for session in &self.by_id {
-            let mut log = lock(&session.log);
+            let log = &mut session.state().log;
             log.tidy(now);
-            if over(&log) {
-                gone.push(session.id.clone());
+            if over(log) {
+                gone.push(session.id);
             }
         }
-        for id in &gone {
+        for id in gone {
             self.remove_if(id, over);
         }
         let by_id = &self.by_id;
         let mut parked = lock(&self.parked);
-        let still = |id: &str| by_id.get(id).is_some_and(|session| lock(&session.log).parked.is_some());
+        let still = |id: &Uuid| by_id.get(id).is_some_and(|session| session.state().log.parked().is_some());
         parked.0.retain(|(id, _)| still(id));
         parked.1 = parked.0.iter().map(|(_, bytes)| bytes).sum();
         drop(parked);
@@ -420,7 +375,7 @@ pub(super) mod tests {
     fn fill(session: &Session, by: &Arc<SocketOutlet>, messages: usize, bytes: usize) {
         for _ in 0..messages {
             let text = format!("{{\"x\":\"{}\"}}", "x".repeat(bytes));
-            assert!(session.append(by.who().session, None, text, Moment(0)).is_some());
+            assert!(session.append(by.who().session, None, text, Moment(0), |_| ()).is_some());
         }
     }
 
@@ -439,25 +394,37 @@ pub(super) mod tests {
         let missed = session.take_over(&new, 1, now).unwrap();
         assert_eq!(missed, ["{\"x\":\"x\",\"seq\":2}", "{\"x\":\"x\",\"seq\":3}"]);
         // The old socket has nothing to say any more, and nothing to park.
-        assert!(session.append(old.who().session, None, "{}".into(), now).is_none());
+        assert!(session.append(old.who().session, None, "{}".into(), now, |_| ()).is_none());
         sessions.park(&session, old.who().session);
-        assert!(session.outlet().is_some());
+        assert!(session.state().log.parked().is_none());
         assert_eq!(session.seq(), 3);
     }
 
     #[actix_web::test]
-    async fn what_a_session_keeps_is_bounded() {
+    async fn while_a_session_changes_hands_nobody_else_writes() {
         let sessions = Sessions::new(Clock::new(), Arc::default(), Arc::default());
-        let socket = outlet(&sessions, "laptop");
-        let session = sessions.create(&socket);
-        fill(&session, &socket, KEPT + 1, 1);
-        let now = Moment(0);
-        assert!(session.take_over(&socket, 0, now).is_none());
-        assert_eq!(session.take_over(&socket, 1, now).unwrap().len(), KEPT);
-        fill(&session, &socket, 10, KEPT_BYTES / 4);
-        let log = lock(&session.log);
-        assert!(log.kept.len() == 3 && log.bytes <= KEPT_BYTES, "{} {}", log.kept.len(), log.bytes);
-        assert_eq!(log.bytes, log.kept.iter().map(|kept| kept.text.len()).sum::<usize>());
+        let user = [UserId::parse("2").unwrap()];
+        let old = outlet(&sessions, "laptop");
+        old.greet();
+        old.begin(None, |_, _, _| "{}".to_owned());
+        let session = old.session().unwrap();
+        sessions.watch(&session, &user).unwrap();
+        sessions.snapshot(&session, &old, &user, &Default::default(), None);
+        assert!(session.say("{}".into(), Moment(0)));
+        assert_eq!(session.seq(), 2);
+        let new = outlet(&sessions, "laptop");
+        new.greet();
+        new.begin(Some((session.name(), 1)), |_, recovered, seq| {
+            assert!(recovered && seq == 1);
+            assert!(!session.say("{}".into(), Moment(0)), "it has to wait");
+            sessions.snapshot(&session, &old, &user, &Default::default(), None);
+            assert!(lock(&sessions.news).users.contains(&user[0]), "told to the new one, as of a change");
+            assert!(!old.say("{}".to_owned()));
+            "{}".to_owned()
+        });
+        assert_eq!((session.seq(), new.outbox().waiting().0), (2, 2), "the welcome, and what was missed");
+        assert!(session.say("{}".into(), Moment(0)));
+        assert_eq!((session.seq(), new.outbox().waiting().0), (3, 3));
     }
 
     #[actix_web::test]

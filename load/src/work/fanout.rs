@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use super::heartbeats;
 use crate::measure::{Sample, alternate, median, percentile, ratios};
@@ -20,6 +21,10 @@ const WATCHERS: usize = 1000;
 
 /// How often the user comes or goes in a round.
 const CHANGES: usize = 40;
+
+/// How long it is from one change to the next: a watcher who was told something is told more after a rest, which
+/// is not what is measured here.
+const EVERY: Duration = Duration::from_millis(100);
 
 /// How long one change may take to be told everywhere.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
@@ -76,8 +81,11 @@ async fn round(side: &Process, tokens: &[String]) -> Outcome<Told> {
     let listening: Vec<_> =
         sockets.into_iter().map(|socket| tokio::spawn(listen(socket, Arc::clone(&heard), tell.clone()))).collect();
     let (mut first, mut last) = (Vec::new(), Vec::new());
+    let mut due = tokio::time::interval(EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let before = side.spent()?;
     for change in 0..CHANGES {
+        due.tick().await;
         let began = Instant::now();
         user.change(change % 2 == 0).await?;
         for number in 1..=watching.len() {

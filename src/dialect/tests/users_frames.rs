@@ -56,7 +56,7 @@ fn extension(name: &str, frame: &Value) -> Extension {
         }
         "admin_changed" => return Extension::Text(extensions::admin_changed(&["calls", "users", "missed"])),
         "server_draining" => return Extension::Text(extensions::server_draining()),
-        "pong_numbered" => return Extension::Text(extensions::numbered(users().pong(), 17)),
+        "pong_numbered" => return Extension::Text(extensions::numbered(&users().pong(), 17)),
         _ => return Extension::None,
     }))
 }

@@ -1,0 +1,378 @@
+//! Telling watchers of presence: a thread's task of its own.
+//!
+//! The router only names who looks different. A watcher is told at once, and then rests: what changes meanwhile
+//! comes together when it has rested. So nobody waits who was told nothing lately, and nobody is flooded, by one
+//! user who comes and goes or by everybody who comes back. A change is written once for all who are told it. A
+//! socket with other things to read first is told later, and then the newest state of each user only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::log::Room;
+use super::sessions::{News, Session, Sessions, State, lock};
+use super::watch::entry;
+use crate::clock::{Moment, Now};
+use crate::dialect::extensions;
+use crate::ids::UserId;
+use crate::presence::Status;
+use crate::router::Shown;
+
+/// How long a watcher rests when it was told something.
+const REST: Duration = Duration::from_millis(75);
+
+/// How many users one `presence_changed` names; more take another.
+const PER_FRAME: usize = 200;
+
+/// How often sessions nobody came back for are let go.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// A round that took this long is followed by a pause as long, so that telling takes half a core at most. What
+/// changes in it is gathered.
+const LONG: Duration = Duration::from_millis(1);
+
+/// One user's change, as everybody is told it who knows the user by one name.
+pub(super) struct Item {
+    pub version: u64,
+    /// The entry of the user.
+    entry: String,
+    /// A message of nothing else.
+    message: Arc<str>,
+}
+
+/// One user's change.
+struct Change {
+    user: UserId,
+    shown: Shown,
+    now: Now,
+    /// By each name, and as those see it who may see it or not; written when it is first asked for.
+    items: Vec<(UserId, bool, Arc<Item>)>,
+}
+
+impl Change {
+    fn new(user: UserId, shown: Shown, now: Now) -> Self {
+        Self { user, shown, now, items: Vec::new() }
+    }
+
+    fn item(&mut self, name: &UserId, visible: bool) -> &Arc<Item> {
+        let known = self.items.iter().position(|(known, seen, _)| (known, *seen) == (name, visible));
+        let at = known.unwrap_or_else(|| {
+            let Shown { version, .. } = self.shown;
+            // Whoever could see and no longer can sees somebody who left.
+            let entry = match visible {
+                true => entry(name, &self.shown, None, self.now),
+                false => extensions::presence_entry(name, Status::Offline.as_str(), None, version),
+            };
+            let message = extensions::presence_changed(std::iter::once(entry.as_str())).into();
+            self.items.push((name.clone(), visible, Arc::new(Item { version, entry, message })));
+            self.items.len() - 1
+        });
+        &self.items[at].2
+    }
+}
+
+/// Who is told later.
+#[derive(Default)]
+struct Teller {
+    /// By when it is their turn.
+    later: BTreeMap<Moment, Vec<Arc<Session>>>,
+}
+
+impl Teller {
+    /// When somebody's turn comes.
+    fn next(&self) -> Option<Moment> {
+        self.later.keys().next().copied()
+    }
+
+    /// Tells everybody these changes who may know, and those whose turn it is what waits for them.
+    fn tell(&mut self, sessions: &Sessions, changes: Vec<Change>, mut ready: Vec<Arc<Session>>, now: Moment) {
+        while let Some(first) = self.later.first_entry().filter(|first| *first.key() <= now) {
+            ready.extend(first.remove());
+        }
+        // Of several, those come together that a watcher is told of.
+        let at_once = changes.len() == 1;
+        for mut change in changes {
+            let Some(watchers) = sessions.watched.get(&change.user).map(|watchers| Arc::clone(&watchers)) else {
+                continue;
+            };
+            for (session, name) in watchers.iter() {
+                self.note(sessions, session, (name, &mut change), at_once, &mut ready, now);
+            }
+        }
+        for session in ready {
+            self.tell_one(&session, now);
+        }
+    }
+
+    /// Tells one watcher of a change, or notes it for later.
+    fn note(
+        &mut self,
+        sessions: &Sessions,
+        session: &Arc<Session>,
+        (name, change): (&UserId, &mut Change),
+        at_once: bool,
+        ready: &mut Vec<Arc<Session>>,
+        now: Moment,
+    ) {
+        let visible = sessions.visibility.shows(&change.user, &session.viewer);
+        let mut state = session.state();
+        let State { log, watching: Some(watching) } = &mut *state else { return };
+        let behind = watching.is_behind();
+        let Some(told) = watching.users.get_mut(name) else { return };
+        // Before its snapshot a user is no news, and the snapshot will be as new.
+        if told.version.is_none_or(|version| version >= change.shown.version) || !(visible || told.visible) {
+            return;
+        }
+        told.visible = visible;
+        let item = change.item(name, visible);
+        let rested = watching.rests_until <= now;
+        if at_once && rested && !behind && log.room() == Room::Free {
+            told.version = Some(item.version);
+            watching.rests_until = now + REST;
+            let slow = log.say(Arc::clone(&item.message), now);
+            drop(state);
+            if let Some(slow) = slow {
+                slow.too_slow();
+            }
+            return;
+        }
+        watching.wait(name, Arc::clone(item));
+        // What waits for a session without a socket stays there until it is taken over.
+        if !watching.queued && log.room() != Room::Away {
+            watching.queued = true;
+            let queue = if rested { ready } else { self.later.entry(watching.rests_until).or_default() };
+            queue.push(Arc::clone(session));
+        }
+    }
+
+    /// Tells one watcher what waits for it, if it may be told now.
+    fn tell_one(&mut self, session: &Arc<Session>, now: Moment) {
+        let mut state = session.state();
+        let State { log, watching: Some(watching) } = &mut *state else { return };
+        watching.queued = false;
+        let mut slow = None;
+        match log.room() {
+            Room::Away => return,
+            Room::Crowded => watching.rests_until = now + REST,
+            Room::Free if watching.rests_until > now => {}
+            Room::Free => {
+                let items = watching.take(PER_FRAME);
+                let message = match items.as_slice() {
+                    [] => return,
+                    [one] => Arc::clone(&one.message),
+                    several => extensions::presence_changed(several.iter().map(|item| item.entry.as_str())).into(),
+                };
+                watching.rests_until = now + REST;
+                slow = log.say(message, now);
+            }
+        }
+        if watching.is_behind() {
+            watching.queued = true;
+            self.later.entry(watching.rests_until).or_default().push(Arc::clone(session));
+        }
+        drop(state);
+        if let Some(slow) = slow {
+            slow.too_slow();
+        }
+    }
+}
+
+impl Sessions {
+    /// Tells watchers, for as long as the service runs.
+    pub async fn keep_telling(self: Arc<Self>) {
+        let mut teller = Teller::default();
+        let mut tidied = Moment::default();
+        loop {
+            let next = teller.next().map_or(TIDY_EVERY, |due| (due - self.clock.moment()).min(TIDY_EVERY));
+            // Waits for a change; somebody's turn may come before.
+            let _ = tokio::time::timeout(next, self.bell.notified()).await;
+            let now = self.clock.now();
+            if now.tick - tidied >= TIDY_EVERY {
+                tidied = now.tick;
+                self.tidy();
+            }
+            let News { users, back } = std::mem::take(&mut *lock(&self.news));
+            let change = |user: UserId| {
+                let shown = self.directory.shown(&user);
+                Change::new(user, shown, now)
+            };
+            teller.tell(&self, users.into_iter().map(change).collect(), back, now.tick);
+            let took = self.clock.moment() - now.tick;
+            if took >= LONG {
+                tokio::time::sleep(took).await;
+            }
+        }
+    }
+
+    /// Tells those who follow everything, for as long as the service runs.
+    pub async fn keep_nudging(self: Arc<Self>) {
+        self.following.keep_telling(self.clock).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::presence::Published;
+    use crate::ws::outlet::SocketOutlet;
+    use crate::ws::sessions::tests::outlet;
+
+    /// A watcher on a socket, the teller, and a clock that is set.
+    struct Scene {
+        sessions: Arc<Sessions>,
+        teller: Teller,
+        socket: Arc<SocketOutlet>,
+        session: Arc<Session>,
+        now: Now,
+    }
+
+    impl Scene {
+        fn new(watched: &[UserId]) -> Self {
+            let clock = Clock::new();
+            let sessions = Sessions::new(clock, Arc::default(), Arc::default());
+            let socket = outlet(&sessions, "laptop");
+            socket.greet();
+            socket.begin(None, |_, _, _| "{}".to_owned());
+            let session = socket.session().unwrap();
+            sessions.watch(&session, watched).unwrap();
+            Self { sessions, teller: Teller::default(), socket, session, now: clock.now() }
+        }
+
+        fn snapshot(&self, users: &[UserId]) {
+            self.sessions.snapshot(&self.session, &self.socket, users, &Default::default(), None);
+        }
+
+        fn later(&mut self, millis: u64) {
+            self.now.tick = self.now.tick + Duration::from_millis(millis);
+        }
+
+        /// One round; users are online.
+        fn round(&mut self, versions: &[(&UserId, u64)]) {
+            let change = |(user, version): &(&UserId, u64)| {
+                let published = Published { status: Status::Online, current_call_with: None };
+                Change::new((*user).clone(), Shown { published, last_seen: None, version: *version }, self.now)
+            };
+            let back = std::mem::take(&mut *lock(&self.sessions.news)).back;
+            self.teller.tell(&self.sessions, versions.iter().map(change).collect(), back, self.now.tick);
+        }
+
+        /// The messages after the one with this number, by a new socket of the device.
+        fn told_after(&mut self, seq: u64) -> Vec<serde_json::Value> {
+            self.sessions.park(&self.session, self.socket.who().session);
+            let (_, missed) = self.sessions.resume(&self.session.name(), seq, &self.socket).unwrap();
+            self.sessions.open(&self.session, &self.socket);
+            missed.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        }
+    }
+
+    fn users(ids: std::ops::Range<u32>) -> Vec<UserId> {
+        ids.map(|id| UserId::parse(&id.to_string()).unwrap()).collect()
+    }
+
+    #[actix_web::test]
+    async fn a_change_is_told_at_once_and_what_follows_when_the_watcher_has_rested() {
+        let users = users(2..4);
+        let mut scene = Scene::new(&users);
+        scene.round(&[(&users[0], 1)]);
+        assert_eq!(scene.session.seq(), 0, "before its snapshot it is no news");
+        scene.snapshot(&users);
+        scene.round(&[(&users[0], 2)]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (2, None));
+        scene.later(10);
+        scene.round(&[(&users[0], 3)]);
+        scene.later(10);
+        scene.round(&[(&users[1], 4)]);
+        scene.later(10);
+        scene.round(&[(&users[0], 5)]);
+        assert_eq!(scene.session.seq(), 2);
+        scene.later(45);
+        assert_eq!(scene.teller.next(), Some(scene.now.tick));
+        scene.round(&[]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (3, None));
+        // Having rested again, at once.
+        scene.later(75);
+        scene.round(&[(&users[1], 6)]);
+        assert_eq!(scene.session.seq(), 4);
+        // What it knows it is not told again.
+        scene.later(75);
+        scene.round(&[(&users[1], 6)]);
+        assert_eq!(scene.session.seq(), 4);
+        let told = scene.told_after(1);
+        let versions = |message: &serde_json::Value| -> Vec<u64> {
+            message["users"].as_array().unwrap().iter().map(|user| user["version"].as_u64().unwrap()).collect()
+        };
+        assert_eq!(told.iter().map(versions).collect::<Vec<_>>(), [vec![2], vec![5, 4], vec![6]]);
+        assert!(told.iter().zip(2..).all(|(message, seq)| message["seq"] == seq), "{told:?}");
+    }
+
+    #[actix_web::test]
+    async fn what_changes_in_one_turn_comes_in_one_message() {
+        let users = users(2..4);
+        let mut scene = Scene::new(&users);
+        scene.snapshot(&users);
+        scene.round(&[(&users[0], 1), (&users[1], 2)]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (2, None));
+        assert_eq!(scene.told_after(1)[0]["users"].as_array().unwrap().len(), 2);
+    }
+
+    #[actix_web::test]
+    async fn neither_one_who_flaps_nor_all_who_come_back_flood_a_watcher() {
+        let users = users(2..1002);
+        let mut scene = Scene::new(&users);
+        scene.snapshot(&users);
+        // A second in which one comes and goes every millisecond, and everybody else comes, one after the other.
+        for version in 1..1000 {
+            scene.round(&[(&users[0], version * 2), (&users[version as usize], version * 2 + 1)]);
+            scene.later(1);
+        }
+        let told = scene.session.seq() - 1;
+        assert!((2..=14).contains(&told), "{told} messages");
+        // Nobody is forgotten, and of nobody something old is told.
+        scene.later(75);
+        while scene.teller.next().is_some() {
+            scene.round(&[]);
+            scene.later(75);
+        }
+        let mut newest = std::collections::HashMap::new();
+        for message in scene.told_after(1) {
+            let entries = message["users"].as_array().unwrap();
+            assert!(entries.len() <= PER_FRAME);
+            for entry in entries {
+                let version = entry["version"].as_u64().unwrap();
+                assert!(newest.insert(entry["user_id"].as_u64().unwrap(), version) < Some(version));
+            }
+        }
+        assert_eq!((newest.len(), newest[&2]), (1000, 1998));
+    }
+
+    #[actix_web::test]
+    async fn a_socket_with_much_to_read_is_told_later_and_only_the_newest() {
+        let users = users(2..3);
+        let mut scene = Scene::new(&users);
+        scene.snapshot(&users);
+        for _ in 0..70 {
+            scene.socket.say("{}".to_owned());
+        }
+        scene.round(&[(&users[0], 1)]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (71, Some(scene.now.tick + REST)), "it waits");
+        scene.later(75);
+        scene.round(&[(&users[0], 2)]);
+        assert_eq!(scene.session.seq(), 71);
+        // Parked, it waits for the next socket.
+        scene.sessions.park(&scene.session, scene.socket.who().session);
+        scene.later(75);
+        scene.round(&[]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (71, None));
+        let next = outlet(&scene.sessions, "laptop");
+        next.greet();
+        next.begin(Some((scene.session.name(), 71)), |_, recovered, seq| {
+            assert!(recovered && seq == 71);
+            "{}".to_owned()
+        });
+        scene.round(&[]);
+        assert_eq!(scene.session.seq(), 72);
+        assert_eq!(next.outbox().waiting().0, 2);
+        assert_eq!(scene.told_after(71)[0]["users"][0]["version"], 2);
+    }
+}

@@ -7,10 +7,13 @@ use dashmap::DashMap;
 
 use crate::clock::Moment;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::presence::{Published, Pulse};
+use crate::presence::{Published, Pulse, Status};
 
 use super::admin::Part;
 use super::messages::{Origin, Outlet};
+
+/// A map with this many times the room it needs is made smaller.
+const SPARSE: usize = 8;
 
 /// One connected device.
 #[derive(Clone)]
@@ -153,6 +156,11 @@ impl Directory {
     /// Whether this user was here since the start, or is.
     pub fn has_seen(&self, user: &UserId) -> bool {
         self.users.get(user).is_some_and(|entry| !entry.devices.is_empty() || entry.last_seen.is_some())
+    }
+
+    /// Whether a user is here and certainly in no call: who is in one is shown busy, from the turn that lets them in.
+    pub fn is_free(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| entry.published.status == Status::Online)
     }
 
     /// Where notices for a device go.

@@ -252,5 +252,9 @@ impl Directory {
     /// Forgets users of whom nothing is left to show.
     pub(super) fn forget(&self, keep: impl Fn(&UserId) -> bool) {
         self.users.retain(|user, entry| !entry.devices.is_empty() || keep(user));
+        // The room a crowd needed is given back when it has gone.
+        if self.users.capacity() / SPARSE > self.users.len() {
+            self.users.shrink_to_fit();
+        }
     }
 }

@@ -29,7 +29,7 @@ use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
 use crate::server;
 use crate::sockets::{Members, StoredFacts, TokenAdmission};
-use crate::store::{Store, Writer, queries};
+use crate::store::{Store, Unseen, Writer, queries};
 use crate::ws::channels::ChannelsEdge;
 use crate::ws::{self, Connections, Sessions, SocketEdge};
 
@@ -98,8 +98,12 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         watchers.spawn(Arc::clone(&sessions).keep_nudging());
     }
     let ice = IceServers::new(settings, clock);
-    let facts =
-        Arc::new(StoredFacts { store: store.clone(), ice: ice.clone(), heartbeat: settings.presence.heartbeat });
+    let facts = Arc::new(StoredFacts {
+        store: store.clone(),
+        unseen: Unseen::of(store.clone()),
+        ice: ice.clone(),
+        heartbeat: settings.presence.heartbeat,
+    });
     let limits = MailboxLimits { pending: settings.limits.pending_signals, ..MailboxLimits::default() };
     let mailboxes = Arc::new(Mailboxes::new(clock, limits));
     let router = {

@@ -16,7 +16,7 @@ use crate::ice::IceServers;
 use crate::ids::UserId;
 use crate::router::{CallRouter, Directory, Visibility, learn};
 use crate::signal::{Profile, Refusal};
-use crate::store::{Store, queries};
+use crate::store::{Store, Unseen, queries};
 use crate::ws::channels::{ChannelsAdmission, Place};
 use crate::ws::{Admission, Admitted, Denied, Door, Facts, Freshness};
 
@@ -92,6 +92,8 @@ impl Admission for TokenAdmission {
 pub struct StoredFacts {
     /// The database.
     pub store: Store,
+    /// The same, about missed calls.
+    pub unseen: Unseen,
     /// STUN and TURN.
     pub ice: IceServers,
     /// How often clients beat.
@@ -108,8 +110,8 @@ impl Facts for StoredFacts {
     }
 
     fn unseen_missed(&self, user: UserId) -> LocalBoxFuture<'static, Option<u64>> {
-        let store = self.store.clone();
-        Box::pin(async move { queries::unseen_count(&store, Some(&user)).await.ok() })
+        let unseen = self.unseen.clone();
+        Box::pin(async move { unseen.count(user).await })
     }
 
     fn last_seen(&self, users: Vec<UserId>) -> LocalBoxFuture<'static, HashMap<UserId, Timestamp>> {

@@ -4,7 +4,7 @@ use crate::ids::DeviceId;
 use crate::signal::{DescriptionKind, Extra, Incoming, Notice, Payload, Phase};
 
 use super::event::Effect;
-use super::leg::{Held, LegDevice, LegState};
+use super::leg::{Held, Leg, LegDevice, LegState};
 use super::machine::Call;
 
 impl Call {
@@ -146,6 +146,14 @@ impl Call {
     pub(super) fn offer_for(&self, leg: usize) -> Option<Payload> {
         let own = self.legs[leg].invited.as_ref().and_then(|invited| invited.offer.clone());
         own.or_else(|| self.offer.clone().filter(|_| self.legs[leg].shares_offer))
+    }
+
+    /// Lets go of the call's offer once nobody can be sent it any more: it is most of what the call holds, and of
+    /// what is written of it.
+    pub(super) fn forget_offer(&mut self) {
+        if self.phase == Phase::Answered && !self.legs.iter().any(Leg::may_need_offer) {
+            self.offer = None;
+        }
     }
 
     fn send_offer(&mut self, leg: usize, device: &DeviceId, out: &mut Vec<Effect>) {

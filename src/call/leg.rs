@@ -276,6 +276,13 @@ impl Leg {
         self.device.as_ref()
     }
 
+    /// Whether the call's offer may yet have to be sent to it: it rings with it, or joined with a device that is not
+    /// known yet.
+    pub(super) fn may_need_offer(&self) -> bool {
+        let joins = self.state.is_pending() || (self.state.is_in() && self.device.is_none());
+        joins && self.shares_offer && self.side() == Role::Callee
+    }
+
     /// From now on it takes part with this device, and shows the profile used there.
     pub(super) fn take_part_with(&mut self, device: DeviceId) {
         let profile = self.devices.iter().find(|known| known.id == device).and_then(|known| known.profile.clone());

@@ -189,6 +189,7 @@ impl Call {
             Event::Deadline => {}
         }
         self.pass_deadlines(&mut out);
+        self.forget_offer();
         Ok(out)
     }
 

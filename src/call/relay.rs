@@ -283,7 +283,7 @@ impl Call {
 
     /// The two ends of the direct way for candidates: an answered 1:1 call, both devices known and
     /// there, both described, nothing held.
-    pub fn direct(&self) -> Option<[(UserId, DeviceId); 2]> {
+    pub fn direct(&self) -> Option<[(&UserId, &DeviceId); 2]> {
         let mut legs = self.legs.iter().filter(|leg| !leg.never_joined());
         let (Some(a), Some(b), None) = (legs.next(), legs.next(), legs.next()) else { return None };
         let ready = |leg: &super::leg::Leg, other: &super::leg::Leg| {
@@ -295,6 +295,6 @@ impl Call {
         if self.phase != Phase::Answered || !ready(a, b) || !ready(b, a) {
             return None;
         }
-        Some([(a.user.clone(), a.device.clone()?), (b.user.clone(), b.device.clone()?)])
+        Some([(&a.user, a.device.as_ref()?), (&b.user, b.device.as_ref()?)])
     }
 }

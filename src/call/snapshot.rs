@@ -8,6 +8,9 @@ use super::leg::{Leg, LegState};
 use super::machine::Call;
 use super::record::{LegRecord, Record, Role};
 
+/// How long the JSON of a participant usually is, and that of a call without them.
+const USUAL_LEG: usize = 640;
+
 /// A live call as administrators may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallDetail {
@@ -37,7 +40,7 @@ pub struct MemberDetail {
 impl Call {
     /// The record as of now. Takes the trace entries that no record has had yet.
     pub fn record(&mut self) -> Record {
-        let live = if self.phase == Phase::Ended { None } else { serde_json::to_string(self).ok() };
+        let live = if self.phase == Phase::Ended { None } else { self.to_json() };
         let legs = (0..self.legs.len()).map(|index| self.leg_record(index)).collect();
         Record {
             id: self.id,
@@ -57,6 +60,14 @@ impl Call {
             legs,
             trace: std::mem::take(&mut self.untold),
         }
+    }
+
+    /// The machine as JSON, put together where it has room from the start.
+    fn to_json(&self) -> Option<String> {
+        let offer = self.offer.as_ref().map_or(0, |offer| offer.get().len());
+        let mut json = Vec::with_capacity(offer + self.legs.len() * USUAL_LEG + USUAL_LEG);
+        serde_json::to_writer(&mut json, self).ok()?;
+        String::from_utf8(json).ok()
     }
 
     fn leg_record(&self, index: usize) -> LegRecord {

@@ -12,6 +12,9 @@ use crate::signal::{Capabilities, Refusal};
 use super::agenda::Agenda;
 use super::pulse::{Felt, Pulse};
 
+/// A map with this many times the room it needs is made smaller.
+const SPARSE: usize = 8;
+
 /// What others are shown of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Status {
@@ -376,6 +379,10 @@ impl Tracker {
             {
                 self.users.remove(&user);
             }
+        }
+        // The room a crowd needed is given back when it has gone.
+        if self.users.capacity() / SPARSE > self.users.len() {
+            self.users.shrink_to_fit();
         }
         rows
     }

@@ -179,7 +179,7 @@ impl Handler<ListCalls> for CallRouter {
     fn handle(&mut self, _: ListCalls, _: &mut Self::Context) -> Self::Result {
         let details = self.calls.values().filter_map(|live| live.detail.as_ref());
         let mut calls: Vec<LiveCall> =
-            details.map(|detail| LiveCall { names: self.names(detail), detail: detail.clone() }).collect();
+            details.map(|detail| LiveCall { names: self.names(detail), detail: CallDetail::clone(detail) }).collect();
         calls.sort_unstable_by_key(|call| std::cmp::Reverse(call.detail.view.id));
         MessageResult(calls)
     }

@@ -151,7 +151,7 @@ impl CallRouter {
         {
             return ask.reply.answer(Err(Refusal::RateLimited(wait)));
         }
-        let now = self.now().tick;
+        let now = self.moment();
         let mut invitees = Vec::new();
         for party in outsiders {
             let standing = self.standing(&party.user);
@@ -224,7 +224,7 @@ impl CallRouter {
     }
 
     fn standing(&self, user: &UserId) -> Standing {
-        let reaches = self.tracker.reaches(user, self.now().tick);
+        let reaches = self.tracker.reaches(user, self.moment());
         if reaches.is_empty() {
             Standing::Offline
         } else if self.tracker.engaged(user).is_some() || self.tracker.said_busy(user) {

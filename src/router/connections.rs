@@ -17,7 +17,7 @@ use super::messages::{Beat, Connect, Disconnect, Eviction, Origin, Outlet, Say, 
 impl CallRouter {
     /// Looks for users who fell silent.
     pub(super) fn sweep(&mut self) {
-        let now = self.now().tick;
+        let now = self.moment();
         for lost in self.tracker.sweep(now) {
             self.device_lost(&lost);
         }
@@ -36,7 +36,7 @@ impl CallRouter {
 
     /// A proof of life by REST: the user's `http` device is there.
     pub(super) fn beat(&mut self, user: &UserId, name: Option<String>) {
-        let now = self.now().tick;
+        let now = self.moment();
         if let Some(name) = &name {
             self.around.directory.name(user, name);
         }
@@ -62,7 +62,7 @@ impl Handler<Connect> for CallRouter {
     type Result = Result<(), Refusal>;
 
     fn handle(&mut self, message: Connect, _: &mut Self::Context) -> Self::Result {
-        let now = self.now().tick;
+        let now = self.moment();
         let Connect { user, name, device, session, capabilities, profile, origin, pulse, outlet } = message;
         // A live call is let end in peace, so whoever is in one may come back to it.
         if self.closed || (self.draining && self.tracker.engaged(&user).is_none()) {
@@ -89,7 +89,7 @@ impl Handler<Disconnect> for CallRouter {
     type Result = ();
 
     fn handle(&mut self, message: Disconnect, _: &mut Self::Context) {
-        let now = self.now().tick;
+        let now = self.moment();
         let Disconnect { user, device, session, since, clean } = message;
         if self.tracker.disconnect(&user, &device, session, clean, now) {
             self.device_lost(&Lost { user, device, since });
@@ -110,7 +110,7 @@ impl Handler<Say> for CallRouter {
     type Result = ();
 
     fn handle(&mut self, Say { user, name, saying }: Say, _: &mut Self::Context) {
-        let now = self.now().tick;
+        let now = self.moment();
         if saying != Saying::Offline {
             self.beat(&user, name);
         }

@@ -7,10 +7,13 @@ use dashmap::DashMap;
 
 use crate::clock::Moment;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::presence::{Published, Pulse};
+use crate::presence::{Published, Pulse, Status};
 
 use super::admin::Part;
 use super::messages::{Origin, Outlet};
+
+/// A map with this many times the room it needs is made smaller.
+const SPARSE: usize = 8;
 
 /// One connected device.
 #[derive(Clone)]
@@ -155,6 +158,11 @@ impl Directory {
         self.users.get(user).is_some_and(|entry| !entry.devices.is_empty() || entry.last_seen.is_some())
     }
 
+    /// Whether a user is here and certainly in no call: who is in one is shown busy, from the turn that lets them in.
+    pub fn is_free(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| entry.published.status == Status::Online)
+    }
+
     /// Where notices for a device go.
     pub(super) fn outlet(&self, user: &UserId, device: &DeviceId) -> Option<Arc<dyn Outlet>> {
         let entry = self.users.get(user)?;
@@ -246,5 +254,9 @@ impl Directory {
     /// Forgets users of whom nothing is left to show.
     pub(super) fn forget(&self, keep: impl Fn(&UserId) -> bool) {
         self.users.retain(|user, entry| !entry.devices.is_empty() || keep(user));
+        // The room a crowd needed is given back when it has gone.
+        if self.users.capacity() / SPARSE > self.users.len() {
+            self.users.shrink_to_fit();
+        }
     }
 }

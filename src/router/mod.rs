@@ -23,7 +23,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::call::{Call, CallDetail, Event, Rules};
-use crate::clock::{Clock, Now, Timestamp};
+use crate::clock::{Clock, Moment, Now, Timestamp};
 use crate::ids::{CallId, UserId};
 use crate::presence::{Patience, Published, Tracker};
 use crate::signal::{Phase, Refusal};
@@ -35,7 +35,7 @@ pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
 pub use overview::Overview;
 pub use visibility::{Viewer, Visibility, VisibleTo};
 
-use call_session::{CallSession, Dismiss, Happen, Progress, Surroundings};
+use call_session::{CallSession, Dismiss, Happen, Progress, Progressed, Surroundings};
 use messages::{CloseAll, Drain, Eviction, Flush, Ledger, Load, Measure, StatusRow, TakeNumber};
 use recent::Recent;
 
@@ -60,7 +60,7 @@ pub type MayInvite = Box<dyn Fn(&UserId) -> Result<(), Duration> + Send>;
 struct Live {
     session: Addr<CallSession>,
     /// How it stands as far as that is written and told; nothing before its record is, and once it is over.
-    detail: Option<CallDetail>,
+    detail: Option<Arc<CallDetail>>,
     /// Over, and everybody told who is there.
     ended: bool,
     /// The caller and its retry key.
@@ -118,6 +118,10 @@ impl CallRouter {
         self.around.clock.now()
     }
 
+    fn moment(&self) -> Moment {
+        self.around.clock.moment()
+    }
+
     /// Takes up a call that another process left: everybody in it is reserved as they were.
     fn take_up(&mut self, mut call: Call, seen: Vec<(UserId, Timestamp)>, ctx: &mut Context<Self>) {
         let now = self.now();
@@ -158,8 +162,7 @@ impl CallRouter {
 
     /// Shows everybody what changed.
     fn publish(&mut self) {
-        let now = self.now().tick;
-        let changes = self.tracker.take_changes(now);
+        let changes = self.tracker.take_changes(self.moment());
         if !changes.is_empty() {
             self.around.directory.publish(changes);
             self.around.directory.stir(Part::Users);
@@ -184,7 +187,7 @@ impl CallRouter {
     /// Housekeeping at every flush.
     fn tidy(&mut self) {
         self.save_statuses();
-        self.mailboxes.clear(self.now().tick);
+        self.mailboxes.clear(self.moment());
         let tracker = &self.tracker;
         self.around.directory.forget(|user| tracker.knows(user));
     }
@@ -194,6 +197,56 @@ impl CallRouter {
         let id = CallId::new(self.next_call_id).ok_or(Refusal::Unavailable("a call number"))?;
         self.next_call_id += 1;
         Ok(id)
+    }
+
+    /// Takes in a step of a call.
+    fn goes_on(&mut self, call: CallId, progress: Progress, now: Moment) {
+        match progress {
+            Progress::InCall(user) => self.tracker.in_call(&user, call, now),
+            Progress::InGroup(user) => self.tracker.in_group(&user, call, now),
+            Progress::Released(user) => self.tracker.release(&user, call, now),
+            Progress::Stands(detail) => {
+                if let Some(live) = self.calls.get_mut(&call) {
+                    live.detail = Some(detail);
+                    self.around.directory.stir(Part::Calls);
+                }
+            }
+            Progress::Missed => self.around.directory.stir(Part::Missed),
+            Progress::Ended(view, ended_by) => {
+                let key = self.calls.get_mut(&call).and_then(|live| {
+                    live.ended = true;
+                    live.detail = None;
+                    live.key.take()
+                });
+                if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
+                    self.keys.remove(&forgotten);
+                }
+                self.around.directory.stir(Part::Calls);
+            }
+            Progress::Owing(users) => {
+                for user in users {
+                    let owing = self.owing.entry(user).or_default();
+                    if !owing.contains(&call) {
+                        owing.push(call);
+                    }
+                }
+            }
+            Progress::Gone => {
+                if let Some(live) = self.calls.remove(&call) {
+                    live.session.do_send(Dismiss);
+                    if let Some(key) = live.key {
+                        // It never was: its key may be used again.
+                        self.keys.remove(&key);
+                    }
+                }
+                if !self.owing.is_empty() {
+                    self.owing.retain(|_, calls| {
+                        calls.retain(|owing| *owing != call);
+                        !calls.is_empty()
+                    });
+                }
+            }
+        }
     }
 
     fn live_calls(&self) -> usize {
@@ -216,57 +269,13 @@ impl Actor for CallRouter {
     }
 }
 
-impl Handler<Progress> for CallRouter {
+impl Handler<Progressed> for CallRouter {
     type Result = ();
 
-    fn handle(&mut self, progress: Progress, _: &mut Self::Context) {
-        let now = self.now().tick;
-        match progress {
-            Progress::InCall(call, user) => self.tracker.in_call(&user, call, now),
-            Progress::InGroup(call, user) => self.tracker.in_group(&user, call, now),
-            Progress::Released(call, user) => self.tracker.release(&user, call, now),
-            Progress::Stands(detail) => {
-                if let Some(live) = self.calls.get_mut(&detail.view.id) {
-                    live.detail = Some(*detail);
-                    self.around.directory.stir(Part::Calls);
-                }
-            }
-            Progress::Missed => self.around.directory.stir(Part::Missed),
-            Progress::Ended(view, ended_by) => {
-                let call = view.id;
-                let key = self.calls.get_mut(&call).and_then(|live| {
-                    live.ended = true;
-                    live.detail = None;
-                    live.key.take()
-                });
-                if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
-                    self.keys.remove(&forgotten);
-                }
-                self.around.directory.stir(Part::Calls);
-            }
-            Progress::Owing(call, users) => {
-                for user in users {
-                    let owing = self.owing.entry(user).or_default();
-                    if !owing.contains(&call) {
-                        owing.push(call);
-                    }
-                }
-            }
-            Progress::Gone(call) => {
-                if let Some(live) = self.calls.remove(&call) {
-                    live.session.do_send(Dismiss);
-                    if let Some(key) = live.key {
-                        // It never was: its key may be used again.
-                        self.keys.remove(&key);
-                    }
-                }
-                if !self.owing.is_empty() {
-                    self.owing.retain(|_, calls| {
-                        calls.retain(|owing| *owing != call);
-                        !calls.is_empty()
-                    });
-                }
-            }
+    fn handle(&mut self, Progressed(call, steps): Progressed, _: &mut Self::Context) {
+        let now = self.moment();
+        for step in steps {
+            self.goes_on(call, step, now);
         }
         self.publish();
     }

@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod queries;
 pub mod statistics;
 pub mod told;
+mod unseen;
 pub mod vocabulary;
 mod writer;
 
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 pub use error::StoreError;
+pub use unseen::Unseen;
 pub use writer::Writer;
 
 /// How long one database operation may take.

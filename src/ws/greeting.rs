@@ -1,6 +1,7 @@
 //! The extensions on a socket: `hello`, `resume`, watching presence, and following everything.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -27,7 +28,12 @@ impl WsSession {
         self.outlet.greet();
         let who = self.outlet.who();
         let (reply, calls) = oneshot::channel();
-        self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });
+        // Who is in no call now, and asked for none, is told of the next one behind the welcome.
+        if self.in_flight.load(Ordering::Acquire) == 0 && self.edge.sessions.directory.is_free(&who.user) {
+            drop(reply.send(Vec::new()));
+        } else {
+            self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });
+        }
         let calls = tokio::time::timeout(KNOWN_WITHIN, calls);
         let unseen = tokio::time::timeout(KNOWN_WITHIN, self.edge.facts.unseen_missed(who.user.clone()));
         let known = async { tokio::join!(calls, unseen) };

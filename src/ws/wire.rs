@@ -121,9 +121,10 @@ impl Drop for Wire {
 /// connection, and the client might never see what it was told last.
 pub(super) async fn closed_by_client(stream: &TcpStream) {
     let closed = async {
-        let mut unread = vec![0; 4096];
         loop {
             stream.readable().await?;
+            // Made here, so that nothing is kept while waiting: many may close at once.
+            let mut unread = [0; 4096];
             match stream.try_read(&mut unread) {
                 Ok(0) => return Ok(()),
                 Err(why) if why.kind() != io::ErrorKind::WouldBlock => return Err(why),

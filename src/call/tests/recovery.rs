@@ -189,6 +189,23 @@ fn a_caller_whose_device_is_unknown_is_there_with_any() {
 }
 
 #[test]
+fn a_record_holds_the_offer_only_while_somebody_may_have_to_be_sent_it() {
+    let held = |stage: &Stage| stage.record().live.as_ref().unwrap().contains(r#""offer":"o""#);
+    let mut stage = dial("a1", "b1 b2", "o");
+    assert!(held(&stage), "it rings on after a restart");
+    stage.does(accept("b1", "s"));
+    assert!(!held(&stage));
+    let mut stage = dial("a1", "b1 b2", "o");
+    stage.does(accept("b", "s"));
+    assert!(held(&stage), "it is not known yet with which device");
+    let mut stage = dial("a1", "b1 c1", "o");
+    stage.does(accept("b1", "s"));
+    assert!(held(&stage), "another one rings");
+    stage.does(accept("c1", "s"));
+    assert!(!held(&stage));
+}
+
+#[test]
 fn records_show_the_call_as_it_stands_and_number_its_trace() {
     let mut stage = answered();
     stage.loses("b1");

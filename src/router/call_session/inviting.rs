@@ -84,11 +84,12 @@ impl CallSession {
     }
 
     /// Frees those of the invited who were reserved for this call and are not in it.
-    fn release(&self, invitees: &[(Party, Standing)]) {
+    fn release(&mut self, invitees: &[(Party, Standing)]) {
         for (party, standing) in invitees {
             if matches!(standing, Standing::Free(_)) && !self.is_in(&party.user) {
-                self.router.do_send(Progress::Released(self.call.id(), party.user.clone()));
+                self.progress.push(Progress::Released(party.user.clone()));
             }
         }
+        self.report();
     }
 }

@@ -1,5 +1,7 @@
 //! What the router and a call say to each other.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 
 use crate::call::{CallDetail, Event, Standing};
@@ -57,26 +59,29 @@ pub(in crate::router) struct Query(pub ReplyTo);
 #[rtype(result = "()")]
 pub(in crate::router) struct Show(pub Overview);
 
-/// What the router must know of a call's progress.
+/// What the router must know of a call's progress, in this order: what one turn of the call led to.
 #[derive(Message)]
 #[rtype(result = "()")]
+pub(in crate::router) struct Progressed(pub CallId, pub Vec<Progress>);
+
+/// A step of it.
 pub(in crate::router) enum Progress {
     /// A participant takes part in the answered call.
-    InCall(CallId, UserId),
+    InCall(UserId),
     /// A participant's call is one of several from now on.
-    InGroup(CallId, UserId),
+    InGroup(UserId),
     /// A participant is free.
-    Released(CallId, UserId),
+    Released(UserId),
     /// How the call stands, now that this is written and everybody who is there was told.
-    Stands(Box<CallDetail>),
+    Stands(Arc<CallDetail>),
     /// One more of its callees has a missed call to see.
     Missed,
     /// The call is over and everybody who is there was told; and who ended it.
     Ended(CallView, Option<UserId>),
     /// The call is over, and these users have a device that is owed a closing message.
-    Owing(CallId, Vec<UserId>),
+    Owing(Vec<UserId>),
     /// The call owes nobody anything any more and asks to be dismissed.
-    Gone(CallId),
+    Gone,
 }
 
 /// The router forwards nothing more: the actor may stop.

@@ -20,7 +20,9 @@ use super::CallRouter;
 use super::directory::Directory;
 use super::messages::{Ledger, Reply, ReplyTo};
 
-pub(super) use messages::{BringIn, Consulted, Dismiss, HandBack, Happen, Progress, Query, Reconsider, Show, Wanted};
+pub(super) use messages::{
+    BringIn, Consulted, Dismiss, HandBack, Happen, Progress, Progressed, Query, Reconsider, Show, Wanted,
+};
 
 use outbox::{Item, Parcel};
 
@@ -48,8 +50,10 @@ pub(super) struct CallSession {
     timer: Option<SpawnHandle>,
     route: Option<[(UserId, DeviceId); 2]>,
     ending: bool,
+    /// What the router has yet to be told.
+    progress: Vec<Progress>,
     /// How the router knows it to stand.
-    shown: Option<CallDetail>,
+    shown: Option<Arc<CallDetail>>,
     /// Of how many missed calls the router knows.
     missed: usize,
     /// Whom the router knows to be owed a closing message.
@@ -89,6 +93,7 @@ impl CallSession {
             timer: None,
             route: None,
             ending: false,
+            progress: Vec::new(),
             shown: None,
             missed: 0,
             owed: Vec::new(),
@@ -104,7 +109,7 @@ impl CallSession {
         }
         if matches!(event, Event::DeviceBack { .. }) {
             // It may be the same device on another socket: the way is laid anew.
-            self.set_route(None);
+            self.close_route();
         }
         match self.call.apply(event, now, &self.around.rules) {
             Ok(effects) => {
@@ -135,23 +140,24 @@ impl CallSession {
             }
             return;
         }
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(effects.len() + 1);
         let mut record = false;
-        let id = self.call.id();
         for effect in effects {
             match effect {
                 Effect::Record => record = true,
                 Effect::Tell { user, target, notice } => items.push(Item::Tell(user, target, notice)),
-                Effect::InCall { user } => self.router.do_send(Progress::InCall(id, user)),
-                Effect::InGroup { user } => self.router.do_send(Progress::InGroup(id, user)),
-                Effect::Release { user } => self.router.do_send(Progress::Released(id, user)),
+                Effect::InCall { user } => self.progress.push(Progress::InCall(user)),
+                Effect::InGroup { user } => self.progress.push(Progress::InGroup(user)),
+                Effect::Release { user } => self.progress.push(Progress::Released(user)),
             }
         }
+        // Before anybody is told: the next thing a client asks comes behind it.
+        self.report();
         items.extend(reply.map(|(to, answer)| Item::Answer(to, answer)));
         let write = record.then(|| self.write(ctx));
         self.outbox.push_back(Parcel { write, items });
-        if self.call.direct() != self.route {
-            self.set_route(None);
+        if !self.is_routed_as(self.call.direct()) {
+            self.close_route();
         }
         self.set_timer(ctx);
         self.empty_outbox(ctx);
@@ -181,7 +187,7 @@ impl Actor for CallSession {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.set_route(None);
+        self.close_route();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::signal::{CallSeen, Notice, Phase, Refusal};
 use super::super::messages::{Receipt, Reply, ReplyTo, Route, Unwritten};
 use super::super::overview::Overview;
 use super::CallSession;
-use super::messages::{Happen, Progress};
+use super::messages::{Happen, Progress, Progressed};
 
 /// How long an ended call waits for devices that are owed a closing message.
 const OWED_FOR: Duration = Duration::from_secs(60);
@@ -75,9 +75,7 @@ impl CallSession {
                 reply.answer(Err(Refusal::Unavailable("the call record")));
             }
         }
-        for leg in self.call.legs() {
-            self.router.do_send(Progress::Released(self.call.id(), leg.user().clone()));
-        }
+        self.progress.extend(self.call.legs().iter().map(|leg| Progress::Released(leg.user().clone())));
         self.done();
     }
 
@@ -94,9 +92,10 @@ impl CallSession {
             }
         }
         if self.outbox.is_empty() {
-            self.set_route(self.call.direct());
-            self.tell_router();
+            self.set_route();
+            self.note_progress();
             self.stop_if_done(ctx);
+            self.report();
         }
     }
 
@@ -122,51 +121,67 @@ impl CallSession {
         }
     }
 
+    /// Whether the direct way, or that there is none, is as the call would have it.
+    pub(super) fn is_routed_as(&self, ends: Option<[(&UserId, &DeviceId); 2]>) -> bool {
+        let route = self.route.as_ref().map(|ends| ends.each_ref().map(|(user, device)| (user, device)));
+        route == ends
+    }
+
     /// Opens or closes the direct way between the two devices of the call.
-    pub(super) fn set_route(&mut self, ends: Option<[(UserId, DeviceId); 2]>) {
-        if ends == self.route {
+    fn set_route(&mut self) {
+        if self.is_routed_as(self.call.direct()) {
             return;
         }
-        let outlet = |(user, device): &(UserId, DeviceId)| self.around.directory.outlet(user, device);
-        if let Some(old) = &self.route {
-            for outlet in old.iter().filter_map(outlet) {
-                outlet.set_route(None);
-            }
-        }
-        self.route = None;
-        if let Some([a, b]) = &ends
+        self.close_route();
+        let outlet = |(user, device): (&UserId, &DeviceId)| self.around.directory.outlet(user, device);
+        if let Some([a, b]) = self.call.direct()
             && let (Some(to_a), Some(to_b)) = (outlet(a), outlet(b))
         {
             let call = self.call.id();
             to_a.set_route(Some(Arc::new(Route { call, peer: b.0.clone(), outlet: Arc::clone(&to_b) })));
             to_b.set_route(Some(Arc::new(Route { call, peer: a.0.clone(), outlet: to_a })));
-            self.route = ends;
+            self.route = Some([a, b].map(|(user, device)| (user.clone(), device.clone())));
         }
     }
 
-    /// Tells the router how the call stands, that it is over, and whose devices must be brought here when they are back. Not
-    /// before that is written and told: until then it may turn out that there never was such a call, a drain
-    /// must not close the sockets it is to be told on, and who is owed a closing message is not known.
-    fn tell_router(&mut self) {
+    /// Closes it.
+    pub(super) fn close_route(&mut self) {
+        for (user, device) in self.route.take().into_iter().flatten() {
+            if let Some(outlet) = self.around.directory.outlet(&user, &device) {
+                outlet.set_route(None);
+            }
+        }
+    }
+
+    /// Notes for the router how the call stands, that it is over, and whose devices must be brought here when they
+    /// are back. Not before that is written and told: until then it may turn out that there never was such a call, a
+    /// drain must not close the sockets it is to be told on, and who is owed a closing message is not known.
+    fn note_progress(&mut self) {
         let missed = self.call.missed();
         if missed > self.missed {
-            self.router.do_send(Progress::Missed);
+            self.progress.push(Progress::Missed);
         }
         self.missed = missed;
         let over = self.call.phase() == Phase::Ended;
         if !over && !self.shown.as_ref().is_some_and(|shown| self.call.looks_as(shown)) {
-            let detail = self.call.detail();
-            self.shown = Some(detail.clone());
-            self.router.do_send(Progress::Stands(Box::new(detail)));
+            let detail = Arc::new(self.call.detail());
+            self.shown = Some(Arc::clone(&detail));
+            self.progress.push(Progress::Stands(detail));
         }
         if over && !self.ending {
             self.ending = true;
-            self.router.do_send(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
+            self.progress.push(Progress::Ended(self.call.view(), self.call.ended_by().cloned()));
         }
-        let owed: Vec<UserId> = self.call.owed_users().cloned().collect();
-        if owed != self.owed {
-            self.owed.clone_from(&owed);
-            self.router.do_send(Progress::Owing(self.call.id(), owed));
+        if !self.call.owed_users().eq(&self.owed) {
+            self.owed = self.call.owed_users().cloned().collect();
+            self.progress.push(Progress::Owing(self.owed.clone()));
+        }
+    }
+
+    /// Tells the router what it was not told yet.
+    pub(super) fn report(&mut self) {
+        if !self.progress.is_empty() {
+            self.router.do_send(Progressed(self.call.id(), std::mem::take(&mut self.progress)));
         }
     }
 
@@ -185,7 +200,8 @@ impl CallSession {
     fn done(&mut self) {
         if !self.dismissing {
             self.dismissing = true;
-            self.router.do_send(Progress::Gone(self.call.id()));
+            self.progress.push(Progress::Gone);
         }
+        self.report();
     }
 }

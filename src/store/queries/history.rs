@@ -1,5 +1,7 @@
 //! Missed calls and the history between two users: the polling seed's lists, a row per callee.
 
+use std::collections::HashMap;
+
 use entity::{call_legs, calls};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -134,6 +136,24 @@ pub fn page_of_missed(filter: &MissedFilter, span: Span) -> Select<call_legs::En
 pub async fn unseen_count(store: &Store, who: Option<&UserId>) -> Result<u64, StoreError> {
     let db = store.readers();
     within(all_unseen(who).count(db.as_ref())).await
+}
+
+/// The same for each of these users, of whom there are at most [`super::KEYS`]; who has seen all is absent.
+pub async fn unseen_counts(store: &Store, whom: &[&UserId]) -> Result<HashMap<UserId, u64>, StoreError> {
+    let db = store.readers();
+    let rows: Vec<(String, i64)> = within(all_unseen_of(whom).into_tuple().all(db.as_ref())).await?;
+    rows.into_iter().map(|(who, unseen)| Ok((user(&who)?, u64::try_from(unseen).unwrap_or(0)))).collect()
+}
+
+/// The query behind [`unseen_counts`].
+pub fn all_unseen_of(whom: &[&UserId]) -> Select<call_legs::Entity> {
+    use call_legs::Column as L;
+    all_unseen(None)
+        .filter(L::UserId.is_in(whom.iter().map(|who| who.as_str())))
+        .select_only()
+        .column(L::UserId)
+        .column_as(L::CallId.count(), "unseen")
+        .group_by(L::UserId)
 }
 
 /// The query behind [`unseen_count`], for whoever wants to know how it is carried out.

@@ -15,8 +15,8 @@ mod stats;
 
 pub use calls::{CallFilter, call, call_logs, calls, events, find_by_key, page_of_calls};
 pub use history::{
-    HistoryRow, MissedFilter, MissedPage, all_unseen, history_between, missed, page_between, page_of_missed,
-    unseen_count,
+    HistoryRow, MissedFilter, MissedPage, all_unseen, all_unseen_of, history_between, missed, page_between,
+    page_of_missed, unseen_count, unseen_counts,
 };
 pub use people::{Person, names, people};
 pub use presence::{is_known, last_seen, settle_statuses};
@@ -32,4 +32,4 @@ pub use stats::{Period, Spread, Summary, durations, groups, summary, time_to_ans
 pub const MAX_PAGE: u64 = 200;
 
 /// How many keys go into one `IN (…)`: well under SQLite's variables.
-const KEYS: usize = 500;
+pub const KEYS: usize = 500;

@@ -101,6 +101,7 @@ stories! {
         let class = ConversationId::parse("10").ok();
         let mut plans = vec![
             ("how many a user has not seen", plan(db, &queries::all_unseen(Some(&seven))).await),
+            ("how many each of some has not seen", plan(db, &queries::all_unseen_of(&[&seven, &user("8")])).await),
             ("how many nobody has seen", plan(db, &queries::all_unseen(None)).await),
             ("the history of two", plan(db, &queries::page_between(&seven, &user("8"), 50)).await),
         ];

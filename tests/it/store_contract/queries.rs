@@ -23,6 +23,9 @@ stories! {
         assert_eq!(list[0].call_time, at(4000));
         assert_eq!(queries::unseen_count(&store, Some(&eight)).await.unwrap(), 3);
         assert_eq!(queries::unseen_count(&store, None).await.unwrap(), 4);
+        let (seven, nine) = (user("7"), user("9"));
+        let of_each = queries::unseen_counts(&store, &[&seven, &eight, &nine]).await.unwrap();
+        assert_eq!(of_each, [(eight.clone(), 3), (nine, 1)].into());
         writer.mark_seen(id(2), &eight).await.unwrap();
         assert_eq!(queries::unseen_count(&store, Some(&eight)).await.unwrap(), 2);
         let (list, _) = queries::missed(&store, &own).await.unwrap();

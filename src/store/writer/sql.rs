@@ -70,14 +70,30 @@ async fn discard(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
 /// Not `reported`: that is decided when the row is made. Nor what clients said, which is no record's.
 const CALLS: Shape = Shape {
     before: "INSERT INTO calls (id, caller_id, caller_name, call_type, conversation_id, phase, reason, ended_by, \
-             started_at, answered_at, ended_at, duration_seconds, idempotency_key, reported, live) SELECT * FROM (",
+             started_at, answered_at, ended_at, duration_seconds, idempotency_key, reported) SELECT * FROM (",
     after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (id) DO UPDATE SET caller_id = excluded.caller_id, \
             caller_name = excluded.caller_name, call_type = excluded.call_type, \
             conversation_id = excluded.conversation_id, phase = excluded.phase, reason = excluded.reason, \
             ended_by = excluded.ended_by, started_at = excluded.started_at, answered_at = excluded.answered_at, \
             ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds, \
-            idempotency_key = excluded.idempotency_key, live = excluded.live",
-    columns: 15,
+            idempotency_key = excluded.idempotency_key",
+    columns: 14,
+    for_a_call: 1,
+};
+
+/// What a restart goes on from.
+const LIVE: Shape = Shape {
+    before: "INSERT INTO live_calls (call_id, machine) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (call_id) DO UPDATE SET machine = excluded.machine",
+    columns: 2,
+    for_a_call: 1,
+};
+
+/// Of calls that are over.
+const NOT_LIVE: Shape = Shape {
+    before: "DELETE FROM live_calls WHERE call_id IN (SELECT * FROM (",
+    after: ") AS over)",
+    columns: 1,
     for_a_call: 1,
 };
 
@@ -128,13 +144,18 @@ async fn write_calls(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbEr
     let mut calls = batch.calls.values().peekable();
     while calls.peek().is_some() {
         let (mut rows, mut legs, mut events) = (Rows::new(&CALLS), Rows::new(&LEGS), Rows::new(&EVENTS));
+        let (mut live, mut over) = (Rows::new(&LIVE), Rows::new(&NOT_LIVE));
         for call in calls.by_ref().take(rows::MOST) {
             let id = call.record.id;
             rows.push(call_row(call));
+            match &call.record.live {
+                Some(machine) => live.push([id.get().into(), machine.as_str().into()]),
+                None => over.push([id.get().into()]),
+            }
             call.record.legs.iter().for_each(|leg| legs.push(leg_row(id, leg)));
             call.record.trace.iter().for_each(|entry| events.push(event_row(id, entry)));
         }
-        rows::write(db, vec![rows, legs, events]).await?;
+        rows::write(db, vec![rows, live, over, legs, events]).await?;
     }
     Ok(())
 }
@@ -259,7 +280,7 @@ async fn mark_all_seen(db: &DatabaseTransaction, sweep: &Sweep) -> Result<u64, D
     Ok(changed.rows_affected)
 }
 
-fn call_row(call: &Snapshot) -> [Value; 15] {
+fn call_row(call: &Snapshot) -> [Value; 14] {
     let record = &call.record;
     [
         record.id.get().into(),
@@ -276,7 +297,6 @@ fn call_row(call: &Snapshot) -> [Value; 15] {
         record.duration_seconds.into(),
         record.idempotency_key.clone().into(),
         call.reported.into(),
-        record.live.clone().into(),
     ]
 }
 

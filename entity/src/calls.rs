@@ -43,9 +43,6 @@ pub struct Model {
     pub idempotency_key: Option<String>,
     /// Whether a client reported the call, instead of the service having routed it.
     pub reported: bool,
-    /// The live call as JSON, from which a restarted service goes on.
-    #[sea_orm(column_type = "Text", nullable)]
-    pub live: Option<String>,
     /// When a client first said that it was connected; information, beside what the service saw.
     pub client_connected_at: Option<DateTimeUtc>,
     /// How long a client counted; information as well.

@@ -5,6 +5,7 @@
 pub mod call_events;
 pub mod call_legs;
 pub mod calls;
+pub mod live_calls;
 pub mod profiles;
 pub mod user_status;
 pub mod users;

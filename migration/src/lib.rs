@@ -18,6 +18,7 @@ mod m20261121_000008_profiles;
 mod m20261121_000009_call_reports;
 mod m20261121_000010_by_time;
 mod m20261121_000011_calls_by_outcome;
+mod m20261121_000012_live_calls;
 
 pub use m20261121_000011_calls_by_outcome::ENDED_AS;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_call_reports::Migration),
             Box::new(m20261121_000010_by_time::Migration),
             Box::new(m20261121_000011_calls_by_outcome::Migration),
+            Box::new(m20261121_000012_live_calls::Migration),
         ]
     }
 }

@@ -1,6 +1,8 @@
 //! What a start needs: where the numbering goes on, and which calls were live.
 
-use entity::{call_events, call_legs, calls};
+use std::collections::HashMap;
+
+use entity::{call_events, call_legs, calls, live_calls as machines};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
 
@@ -41,7 +43,7 @@ pub async fn highest_call_id(store: &Store) -> Result<i64, StoreError> {
 pub async fn live_calls(store: &Store) -> Result<Vec<LiveCall>, StoreError> {
     let db = store.readers();
     let db = db.as_ref();
-    let (rows, mut legs) = within(async {
+    let (rows, mut legs, mut machines) = within(async {
         let rows = calls::Entity::find()
             // Literally the condition of the index.
             .filter(Expr::cust("phase <> 'ended'"))
@@ -50,14 +52,16 @@ pub async fn live_calls(store: &Store) -> Result<Vec<LiveCall>, StoreError> {
             .all(db)
             .await?;
         let legs = legs_of(db, &rows).await?;
-        Ok((rows, legs))
+        let machines = machines::Entity::find().all(db).await?;
+        let machines: HashMap<i64, String> = machines.into_iter().map(|row| (row.call_id, row.machine)).collect();
+        Ok((rows, legs, machines))
     })
     .await?;
     Ok(rows
         .into_iter()
-        .filter_map(|mut row| {
+        .filter_map(|row| {
             let id = CallId::new(row.id)?;
-            let live = row.live.take();
+            let live = machines.remove(&row.id);
             let legs = legs.remove(&row.id).unwrap_or_default();
             // One unreadable row must not keep the service from starting.
             let row = call_row(row, legs).inspect_err(|error| log::error!("call {id}: {error}")).ok();
@@ -85,8 +89,8 @@ pub async fn fail_orphan(store: &Store, id: CallId, at: Timestamp) -> Result<boo
         row.reason = Set(Some(reason.as_str().to_owned()));
         row.ended_at = Set(Some(at));
         row.duration_seconds = Set(answered_at.map_or(0, |answered| (at - answered).num_seconds()));
-        row.live = Set(None);
         row.update(&transaction).await?;
+        machines::Entity::delete_by_id(id.get()).exec(&transaction).await?;
         end_legs(&transaction, id, reason, at, answered_at.is_none()).await?;
         trace_end(&transaction, id, reason, at).await?;
         transaction.commit().await?;

@@ -23,6 +23,8 @@ pub(super) struct Outcome {
     pub away: Option<StoreError>,
     /// Calls the database will never take.
     pub bad: HashSet<CallId>,
+    /// Whether all was written, by one transaction and without a doubt.
+    pub whole: bool,
     /// For each `told` of the batch, in order, whether there was such a call.
     pub told: Vec<Result<bool, StoreError>>,
     /// For each `seen` of the batch, in order, whether there was such a missed call.
@@ -58,6 +60,7 @@ pub(super) async fn attempt(store: Store, batch: Batch, limit: Duration, lock: i
 
 fn written(found: sql::Found) -> Outcome {
     Outcome {
+        whole: true,
         told: found.told.into_iter().map(Ok).collect(),
         seen: found.seen.into_iter().map(Ok).collect(),
         swept: found.swept.into_iter().map(Ok).collect(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Sweep;
+use super::known::Known;
 use crate::call::Record;
 use crate::ids::{CallId, UserId};
 use crate::router::messages::StatusRow;
@@ -27,8 +28,8 @@ pub(super) struct Batch {
     pub calls: BTreeMap<CallId, Snapshot>,
     /// Public statuses.
     pub statuses: BTreeMap<UserId, StatusRow>,
-    /// Names as last seen.
-    pub names: BTreeMap<UserId, String>,
+    /// Users to be known, with their names as last seen.
+    pub names: BTreeMap<UserId, Option<String>>,
     /// Whose profiles are, by their keys.
     pub profiles: BTreeMap<UserId, UserId>,
     /// What clients said of calls.
@@ -52,7 +53,11 @@ impl Batch {
     }
 
     /// Takes a later snapshot in. The trace of the earlier one is kept before its own.
-    pub fn put_call(&mut self, record: Record, reported: bool) {
+    pub fn put_call(&mut self, record: Record, reported: bool, known: &mut Known) {
+        let caller = [(&record.caller, record.caller_name.as_deref())];
+        for (user, name) in caller.into_iter().chain(record.legs.iter().map(|leg| (&leg.user, None))) {
+            self.put_name(user, name, known);
+        }
         match self.calls.get_mut(&record.id) {
             Some(earlier) => {
                 let mut trace = earlier.record.trace.clone();
@@ -67,12 +72,19 @@ impl Batch {
     }
 
     /// Takes later statuses in. Their names join the other names, so that the one handed over last wins.
-    pub fn put_statuses(&mut self, rows: Vec<StatusRow>) {
+    pub fn put_statuses(&mut self, rows: Vec<StatusRow>, known: &mut Known) {
         for mut row in rows {
-            if let Some(name) = row.name.take() {
-                self.names.insert(row.user.clone(), name);
-            }
+            self.put_name(&row.user, row.name.take().as_deref(), known);
             self.statuses.insert(row.user.clone(), row);
+        }
+    }
+
+    /// Takes in who is to be known. Who comes without a name keeps the one that is there.
+    fn put_name(&mut self, user: &UserId, name: Option<&str>, known: &mut Known) {
+        match self.names.get_mut(user) {
+            Some(earlier) => *earlier = name.map(str::to_owned).or_else(|| earlier.take()),
+            None if known.is_news(user, name) => drop(self.names.insert(user.clone(), name.map(str::to_owned))),
+            None => {}
         }
     }
 
@@ -100,7 +112,10 @@ impl Batch {
         }
         for _ in 0..limit {
             match self.names.pop_first() {
-                Some((user, name)) => drop(other.names.insert(user, name)),
+                Some((user, name)) => {
+                    let there = other.names.entry(user).or_default();
+                    *there = name.or_else(|| there.take());
+                }
                 None => break,
             }
         }
@@ -118,7 +133,8 @@ impl Batch {
             self.statuses.entry(user).or_insert(row);
         }
         for (user, name) in unwritten.names {
-            self.names.entry(user).or_insert(name);
+            let later = self.names.entry(user).or_default();
+            *later = later.take().or(name);
         }
         for (key, user) in unwritten.profiles {
             self.profiles.entry(key).or_insert(user);

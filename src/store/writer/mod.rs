@@ -5,6 +5,8 @@
 
 mod attempt;
 mod batch;
+mod known;
+mod rows;
 mod sql;
 mod task;
 

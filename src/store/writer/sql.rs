@@ -1,17 +1,15 @@
 //! A batch as one transaction of multi-row upserts, each keyed by the row's own key, so that repeating it after
 //! an unclear commit changes nothing.
 
-use std::collections::BTreeMap;
-
-use entity::{call_events, call_legs, calls, profiles, user_status, users};
-use sea_orm::ActiveValue::NotSet;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use entity::{call_events, call_legs, calls};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, Value,
 };
 
 use super::batch::{Batch, Snapshot};
+use super::rows::{self, Rows, Shape};
 use super::{SWEPT, Sweep};
 use crate::call::{LegRecord, TraceEntry};
 use crate::ids::{CallId, UserId};
@@ -20,8 +18,8 @@ use crate::signal::{Phase, Reason};
 use crate::store::Store;
 use crate::store::told::{Stand, Told};
 
-/// Rows per statement: well under SQLite's variables, and few different statement texts to prepare.
-const ROWS: usize = 80;
+/// Calls that are discarded by one statement.
+const DISCARDED: usize = 80;
 
 /// For each `told` and each `seen` of a batch, in order, whether there was such a call; for each sweep how many.
 pub(super) struct Found {
@@ -62,146 +60,114 @@ pub(super) async fn write(store: &Store, batch: &Batch, lock: i32) -> Result<Fou
 
 async fn discard(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
     let ids: Vec<i64> = batch.discards.iter().map(|id| id.get()).collect();
-    for ids in ids.chunks(ROWS) {
+    for ids in ids.chunks(DISCARDED) {
         // Legs and trace go with the call.
         calls::Entity::delete_many().filter(calls::Column::Id.is_in(ids.iter().copied())).exec(db).await?;
     }
     Ok(())
 }
 
+/// Not `reported`: that is decided when the row is made. Nor what clients said, which is no record's.
+const CALLS: Shape = Shape {
+    before: "INSERT INTO calls (id, caller_id, caller_name, call_type, conversation_id, phase, reason, ended_by, \
+             started_at, answered_at, ended_at, duration_seconds, idempotency_key, reported) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (id) DO UPDATE SET caller_id = excluded.caller_id, \
+            caller_name = excluded.caller_name, call_type = excluded.call_type, \
+            conversation_id = excluded.conversation_id, phase = excluded.phase, reason = excluded.reason, \
+            ended_by = excluded.ended_by, started_at = excluded.started_at, answered_at = excluded.answered_at, \
+            ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds, \
+            idempotency_key = excluded.idempotency_key",
+    columns: 14,
+    for_a_call: 1,
+};
+
+/// What a restart goes on from.
+const LIVE: Shape = Shape {
+    before: "INSERT INTO live_calls (call_id, machine) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (call_id) DO UPDATE SET machine = excluded.machine",
+    columns: 2,
+    for_a_call: 1,
+};
+
+/// Of calls that are over.
+const NOT_LIVE: Shape = Shape {
+    before: "DELETE FROM live_calls WHERE call_id IN (SELECT * FROM (",
+    after: ") AS over)",
+    columns: 1,
+    for_a_call: 1,
+};
+
+/// Not `seen`: that is the callee's own.
+const LEGS: Shape = Shape {
+    before: "INSERT INTO call_legs (call_id, user_id, position, role, state, reason, device, joined_at, left_at, \
+             missed, seen) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (call_id, user_id) DO UPDATE SET \
+            position = excluded.position, role = excluded.role, state = excluded.state, reason = excluded.reason, \
+            device = excluded.device, joined_at = excluded.joined_at, left_at = excluded.left_at, \
+            missed = excluded.missed",
+    columns: 11,
+    for_a_call: 2,
+};
+
+const EVENTS: Shape = Shape {
+    before: "INSERT INTO call_events (call_id, seq, at, what, who, detail) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (call_id, seq) DO NOTHING",
+    columns: 6,
+    for_a_call: 2,
+};
+
+/// Names that are known replace what was there; a user without one is only made known.
+const USERS: Shape = Shape {
+    before: "INSERT INTO users (id, name) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (id) DO UPDATE SET name = excluded.name \
+            WHERE excluded.name IS NOT NULL AND users.name IS DISTINCT FROM excluded.name",
+    columns: 2,
+    for_a_call: 2,
+};
+
+const STATUSES: Shape = Shape {
+    before: "INSERT INTO user_status (user_id, status, last_seen, current_call_with) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, \
+            last_seen = excluded.last_seen, current_call_with = excluded.current_call_with",
+    columns: 4,
+    for_a_call: 2,
+};
+
+const PROFILES: Shape = Shape {
+    before: "INSERT INTO profiles (profile, user_id) SELECT * FROM (",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (profile) DO UPDATE SET user_id = excluded.user_id",
+    columns: 2,
+    for_a_call: 2,
+};
+
 async fn write_calls(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
-    let mut rows = Vec::new();
-    let mut legs = Vec::new();
-    let mut events = BTreeMap::new();
-    let mut names: BTreeMap<&UserId, Option<&str>> = BTreeMap::new();
-    for call in batch.calls.values() {
-        rows.push(call_row(call));
-        names.entry(&call.record.caller).or_default();
-        if let Some(name) = call.record.caller_name.as_deref() {
-            names.insert(&call.record.caller, Some(name));
+    let mut calls = batch.calls.values().peekable();
+    while calls.peek().is_some() {
+        let (mut rows, mut legs, mut events) = (Rows::new(&CALLS), Rows::new(&LEGS), Rows::new(&EVENTS));
+        let (mut live, mut over) = (Rows::new(&LIVE), Rows::new(&NOT_LIVE));
+        for call in calls.by_ref().take(rows::MOST) {
+            let id = call.record.id;
+            rows.push(call_row(call));
+            match &call.record.live {
+                Some(machine) => live.push([id.get().into(), machine.as_str().into()]),
+                None => over.push([id.get().into()]),
+            }
+            call.record.legs.iter().for_each(|leg| legs.push(leg_row(id, leg)));
+            call.record.trace.iter().for_each(|entry| events.push(event_row(id, entry)));
         }
-        for leg in &call.record.legs {
-            names.entry(&leg.user).or_default();
-            legs.push(leg_row(call.record.id, leg));
-        }
-        for entry in &call.record.trace {
-            events.insert((call.record.id, entry.seq), event_row(call.record.id, entry));
-        }
+        rows::write(db, vec![rows, live, over, legs, events]).await?;
     }
-    use calls::Column as C;
-    for rows in rows.chunks(ROWS) {
-        calls::Entity::insert_many(rows.to_vec())
-            .on_conflict(
-                OnConflict::column(C::Id)
-                    // Not `reported`: that is decided when the row is made.
-                    .update_columns([
-                        C::CallerId,
-                        C::CallerName,
-                        C::CallType,
-                        C::ConversationId,
-                        C::Phase,
-                        C::Reason,
-                        C::EndedBy,
-                        C::StartedAt,
-                        C::AnsweredAt,
-                        C::EndedAt,
-                        C::DurationSeconds,
-                        C::IdempotencyKey,
-                        C::Live,
-                    ])
-                    .to_owned(),
-            )
-            .exec_without_returning(db)
-            .await?;
-    }
-    use call_legs::Column as L;
-    for legs in legs.chunks(ROWS) {
-        call_legs::Entity::insert_many(legs.to_vec())
-            .on_conflict(
-                OnConflict::columns([L::CallId, L::UserId])
-                    // Not `seen`: that is the callee's own.
-                    .update_columns([
-                        L::Position,
-                        L::Role,
-                        L::State,
-                        L::Reason,
-                        L::Device,
-                        L::JoinedAt,
-                        L::LeftAt,
-                        L::Missed,
-                    ])
-                    .to_owned(),
-            )
-            .exec_without_returning(db)
-            .await?;
-    }
-    let events: Vec<_> = events.into_values().collect();
-    for events in events.chunks(ROWS) {
-        call_events::Entity::insert_many(events.to_vec())
-            .on_conflict(
-                OnConflict::columns([call_events::Column::CallId, call_events::Column::Seq]).do_nothing().to_owned(),
-            )
-            .exec_without_returning(db)
-            .await?;
-    }
-    write_names(db, &names).await
+    Ok(())
 }
 
 async fn write_presence(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
-    let rows: Vec<_> = batch.statuses.values().map(status_row).collect();
-    use user_status::Column as S;
-    for rows in rows.chunks(ROWS) {
-        user_status::Entity::insert_many(rows.to_vec())
-            .on_conflict(
-                OnConflict::column(S::UserId).update_columns([S::Status, S::LastSeen, S::CurrentCallWith]).to_owned(),
-            )
-            .exec_without_returning(db)
-            .await?;
-    }
-    let mut names: BTreeMap<&UserId, Option<&str>> = batch.statuses.keys().map(|user| (user, None)).collect();
-    names.extend(batch.names.iter().map(|(user, name)| (user, Some(name.as_str()))));
-    write_names(db, &names).await?;
-    use profiles::Column as P;
-    let rows: Vec<_> = batch
-        .profiles
-        .iter()
-        .map(|(key, user)| profiles::ActiveModel { profile: Set(key.to_string()), user_id: Set(user.to_string()) })
-        .collect();
-    for rows in rows.chunks(ROWS) {
-        profiles::Entity::insert_many(rows.to_vec())
-            .on_conflict(OnConflict::column(P::Profile).update_column(P::UserId).to_owned())
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Names that are known replace what was there; a user without one is only made known.
-async fn write_names(db: &DatabaseTransaction, names: &BTreeMap<&UserId, Option<&str>>) -> Result<(), DbErr> {
-    use users::Column as U;
-    let (named, nameless): (Vec<_>, Vec<_>) = names
-        .iter()
-        .map(|(user, name)| users::ActiveModel { id: Set(user.to_string()), name: Set(name.map(str::to_owned)) })
-        .partition(|row| matches!(&row.name, Set(Some(_))));
-    for rows in named.chunks(ROWS) {
-        users::Entity::insert_many(rows.to_vec())
-            .on_conflict(
-                OnConflict::column(U::Id)
-                    .update_column(U::Name)
-                    // Most calls carry the name that is there; those rows are left alone.
-                    .action_and_where(Expr::cust(r#""users"."name" IS DISTINCT FROM "excluded"."name""#))
-                    .to_owned(),
-            )
-            .exec_without_returning(db)
-            .await?;
-    }
-    for rows in nameless.chunks(ROWS) {
-        users::Entity::insert_many(rows.to_vec())
-            .on_conflict(OnConflict::column(U::Id).do_nothing().to_owned())
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
+    let mut statuses = Rows::new(&STATUSES);
+    batch.statuses.values().for_each(|row| statuses.push(status_row(row)));
+    let mut users = Rows::new(&USERS);
+    batch.names.iter().for_each(|(user, name)| users.push([text(user), name.clone().into()]));
+    let mut profiles = Rows::new(&PROFILES);
+    batch.profiles.iter().for_each(|(key, user)| profiles.push([text(key), text(user)]));
+    rows::write(db, vec![statuses, users, profiles]).await
 }
 
 /// Takes in a client's word about a call. `false` when there is no such call.
@@ -262,7 +228,9 @@ async fn take_in(db: &DatabaseTransaction, told: &Told) -> Result<bool, DbErr> {
         who: Some(told.by.clone()),
         detail: Some(next.reason.map_or_else(|| "reported".to_owned(), word)),
     };
-    call_events::Entity::insert(event_row(told.call, &entry)).exec_without_returning(db).await.map(|_| true)
+    let mut events = Rows::new(&EVENTS);
+    events.push(event_row(told.call, &entry));
+    rows::write(db, vec![events]).await.map(|()| true)
 }
 
 /// What a client's word may touch of a row; `None` for a row that cannot be read.
@@ -312,61 +280,62 @@ async fn mark_all_seen(db: &DatabaseTransaction, sweep: &Sweep) -> Result<u64, D
     Ok(changed.rows_affected)
 }
 
-fn call_row(call: &Snapshot) -> calls::ActiveModel {
+fn call_row(call: &Snapshot) -> [Value; 14] {
     let record = &call.record;
-    calls::ActiveModel {
-        id: Set(record.id.get()),
-        caller_id: Set(record.caller.to_string()),
-        caller_name: Set(record.caller_name.clone()),
-        call_type: Set(record.call_type.as_str().to_owned()),
-        conversation_id: Set(record.conversation.as_ref().map(ToString::to_string)),
-        phase: Set(record.phase.as_str().to_owned()),
-        reason: Set(record.reason.map(|reason| reason.as_str().to_owned())),
-        ended_by: Set(record.ended_by.as_ref().map(ToString::to_string)),
-        started_at: Set(record.started_at),
-        answered_at: Set(record.answered_at),
-        ended_at: Set(record.ended_at),
-        duration_seconds: Set(record.duration_seconds),
-        idempotency_key: Set(record.idempotency_key.clone()),
-        reported: Set(call.reported),
-        live: Set(record.live.clone()),
-        client_connected_at: NotSet,
-        client_duration_seconds: NotSet,
-    }
+    [
+        record.id.get().into(),
+        text(&record.caller),
+        record.caller_name.clone().into(),
+        record.call_type.as_str().into(),
+        record.conversation.as_ref().map(ToString::to_string).into(),
+        record.phase.as_str().into(),
+        record.reason.map(Reason::as_str).into(),
+        record.ended_by.as_ref().map(ToString::to_string).into(),
+        record.started_at.into(),
+        record.answered_at.into(),
+        record.ended_at.into(),
+        record.duration_seconds.into(),
+        record.idempotency_key.clone().into(),
+        call.reported.into(),
+    ]
 }
 
-fn leg_row(call: CallId, leg: &LegRecord) -> call_legs::ActiveModel {
-    call_legs::ActiveModel {
-        call_id: Set(call.get()),
-        user_id: Set(leg.user.to_string()),
-        position: Set(leg.position),
-        role: Set(leg.role.as_str().to_owned()),
-        state: Set(leg.state.to_owned()),
-        reason: Set(leg.reason.map(|reason| reason.as_str().to_owned())),
-        device: Set(leg.device.as_ref().map(ToString::to_string)),
-        joined_at: Set(leg.joined_at),
-        left_at: Set(leg.left_at),
-        missed: Set(leg.missed),
-        seen: Set(false),
-    }
+fn leg_row(call: CallId, leg: &LegRecord) -> [Value; 11] {
+    [
+        call.get().into(),
+        text(&leg.user),
+        leg.position.into(),
+        leg.role.as_str().into(),
+        leg.state.into(),
+        leg.reason.map(Reason::as_str).into(),
+        leg.device.as_ref().map(ToString::to_string).into(),
+        leg.joined_at.into(),
+        leg.left_at.into(),
+        leg.missed.into(),
+        false.into(),
+    ]
 }
 
-fn event_row(call: CallId, entry: &TraceEntry) -> call_events::ActiveModel {
-    call_events::ActiveModel {
-        call_id: Set(call.get()),
-        seq: Set(entry.seq),
-        at: Set(entry.at),
-        what: Set(entry.what.clone()),
-        who: Set(entry.who.as_ref().map(ToString::to_string)),
-        detail: Set(entry.detail.clone()),
-    }
+fn event_row(call: CallId, entry: &TraceEntry) -> [Value; 6] {
+    [
+        call.get().into(),
+        entry.seq.into(),
+        entry.at.into(),
+        entry.what.as_str().into(),
+        entry.who.as_ref().map(ToString::to_string).into(),
+        entry.detail.clone().into(),
+    ]
 }
 
-fn status_row(row: &StatusRow) -> user_status::ActiveModel {
-    user_status::ActiveModel {
-        user_id: Set(row.user.to_string()),
-        status: Set(row.status.clone()),
-        last_seen: Set(row.last_seen),
-        current_call_with: Set(row.current_call_with.as_ref().map(ToString::to_string)),
-    }
+fn status_row(row: &StatusRow) -> [Value; 4] {
+    [
+        text(&row.user),
+        row.status.as_str().into(),
+        row.last_seen.into(),
+        row.current_call_with.as_ref().map(ToString::to_string).into(),
+    ]
+}
+
+fn text(name: &UserId) -> Value {
+    name.as_str().into()
 }

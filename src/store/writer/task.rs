@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{Outcome, attempt};
 use super::batch::Batch;
+use super::known::Known;
 use super::{Job, Shared};
 use crate::call::Record;
 use crate::ids::CallId;
@@ -77,14 +78,15 @@ pub(super) struct Task {
     /// Presence waiting for room; in an outage also updates of calls, and calls to be discarded.
     kept: Batch,
     refused: Refused,
+    known: Known,
     flushes: Vec<oneshot::Sender<()>>,
     lock: i32,
 }
 
 impl Task {
     pub fn new(store: Store, jobs: mpsc::UnboundedReceiver<Job>, shared: Arc<Shared>) -> Self {
-        let (kept, refused, flushes) = Default::default();
-        Self { store, jobs, shared, kept, refused, flushes, lock: rand::random() }
+        let (kept, refused, known, flushes) = Default::default();
+        Self { store, jobs, shared, kept, refused, known, flushes, lock: rand::random() }
     }
 
     pub async fn run(mut self) {
@@ -125,7 +127,7 @@ impl Task {
                     let entry = waiting.entry(record.id).or_default();
                     entry.opens = true;
                     entry.receipts.push(receipt);
-                    batch.put_call(*record, reported);
+                    batch.put_call(*record, reported, &mut self.known);
                 }
                 Job::Update { record, receipt, since } => {
                     if self.refused.ids.contains(&record.id) {
@@ -134,7 +136,7 @@ impl Task {
                     }
                     oldest = oldest.min(since);
                     waiting.entry(record.id).or_default().receipts.push(receipt);
-                    batch.put_call(*record, false);
+                    batch.put_call(*record, false, &mut self.known);
                 }
                 Job::Told { told, answer, since } => {
                     oldest = oldest.min(since);
@@ -152,7 +154,7 @@ impl Task {
                     askers.sweepers.push(answer);
                 }
                 Job::Refused(id) => self.refused.insert(id),
-                Job::Statuses(rows) => self.kept.put_statuses(rows),
+                Job::Statuses(rows) => self.kept.put_statuses(rows, &mut self.known),
                 Job::Profiles(owners) => self.kept.profiles.extend(owners),
                 Job::Flush(answer) => self.flushes.push(answer),
             }
@@ -162,7 +164,13 @@ impl Task {
             return true;
         }
         let limit = PATIENCE.saturating_sub(oldest.elapsed()).clamp(LEAST, DEADLINE);
+        let names = batch.names.clone();
         let outcome = attempt(self.store.clone(), batch, limit, self.lock).await;
+        if outcome.whole {
+            names.iter().for_each(|(user, name)| self.known.learn(user, name.as_deref()));
+        } else {
+            self.known.forget();
+        }
         self.answer(outcome, waiting, askers)
     }
 
@@ -260,7 +268,7 @@ impl Task {
                 let _ = answer.send(Err(StoreError::Away("it was away a moment ago".into())));
             }
             Job::Refused(id) => self.refused.insert(id),
-            Job::Statuses(rows) => self.kept.put_statuses(rows),
+            Job::Statuses(rows) => self.kept.put_statuses(rows, &mut self.known),
             Job::Profiles(owners) => self.kept.profiles.extend(owners),
             Job::Flush(answer) => self.flushes.push(answer),
         }
@@ -268,7 +276,7 @@ impl Task {
 
     fn keep(&mut self, record: Record) {
         if !self.refused.ids.contains(&record.id) {
-            self.kept.put_call(record, false);
+            self.kept.put_call(record, false, &mut self.known);
         }
     }
 }

@@ -165,6 +165,66 @@ stories! {
         assert!(call.reported && call.participants[1].seen);
     }
 
+    async fn the_name_last_seen_is_stored_also_when_it_is_an_earlier_one_again(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let named = |number, name: Option<&str>| Record {
+            caller_name: name.map(str::to_owned),
+            ..ringing(number, "7", &["8"])
+        };
+        let names = [Some("Seven"), Some("Seven"), Some("Sept"), None, Some("Seven"), None];
+        for (number, (name, stored)) in (1..).zip(names.into_iter().zip(["Seven", "Seven", "Sept", "Sept", "Seven", "Seven"])) {
+            writer.open(named(number, name)).await.unwrap().unwrap();
+            let read = queries::names(&store, &[user("7"), user("8")]).await.unwrap();
+            assert_eq!(read.into_iter().collect::<Vec<_>>(), [(user("7"), stored.to_owned())], "call {number}");
+        }
+        assert_eq!(db.number("SELECT count(*) FROM users").await, 2);
+        // In one batch the later one counts, wherever it comes from.
+        let status = |name: Option<&str>| StatusRow {
+            user: user("7"),
+            status: "online".into(),
+            last_seen: at(1),
+            current_call_with: None,
+            name: name.map(str::to_owned),
+        };
+        let receipt = writer.open(named(7, Some("Siete")));
+        writer.statuses(vec![status(Some("Seven")), status(None)]);
+        receipt.await.unwrap().unwrap();
+        assert!(writer.flush().await);
+        let read = queries::names(&store, &[user("7")]).await.unwrap();
+        assert_eq!(read.into_iter().collect::<Vec<_>>(), [(user("7"), "Seven".to_owned())]);
+    }
+
+    async fn the_machine_of_a_call_is_kept_as_long_as_it_lives(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        let with = |machine: &str, record: Record| Record { live: Some(machine.into()), ..record };
+        let kept = async || {
+            let live = queries::live_calls(&store).await.unwrap();
+            live.into_iter().map(|call| (call.id.get(), call.live.unwrap())).collect::<Vec<_>>()
+        };
+        // More than a page of SQLite's, and more calls than one statement takes.
+        let large = "x".repeat(9000);
+        let receipts: Vec<_> = (1..=150).map(|n| writer.open(with(&large, ringing(n, "7", &["8"])))).collect();
+        for receipt in receipts {
+            receipt.await.unwrap().unwrap();
+        }
+        assert_eq!(kept().await, (1..=150).map(|n| (n, large.clone())).collect::<Vec<_>>());
+        let receipts: Vec<_> = (1..=150)
+            .map(|n| match n {
+                1 => writer.update(with("1", answered(ringing(n, "7", &["8"])))),
+                _ => writer.update(ended(ringing(n, "7", &["8"]), Reason::Cancelled)),
+            })
+            .collect();
+        for receipt in receipts {
+            receipt.await.unwrap().unwrap();
+        }
+        assert_eq!(kept().await, [(1, "1".to_owned())]);
+        assert_eq!(db.number("SELECT count(*) FROM live_calls").await, 1);
+        assert!(queries::fail_orphan(&store, id(1), at(99_000)).await.unwrap());
+        assert_eq!(db.number("SELECT count(*) FROM live_calls").await, 0);
+    }
+
     async fn statuses_and_names_are_stored_and_settled_at_the_start(db: &Db) {
         let store = db.open().await;
         let writer = store.writer();

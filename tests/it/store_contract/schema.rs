@@ -21,6 +21,22 @@ stories! {
         Store::open(&db.url, true).await.unwrap();
     }
 
+    async fn a_live_calls_machine_is_taken_along_either_way(db: &Db) {
+        let store = db.open().await;
+        let writer = store.writer();
+        for record in [ringing(1, "7", &["8"]), ended(ringing(2, "7", &["8"]), Reason::Cancelled)] {
+            writer.open(record).await.unwrap().unwrap();
+        }
+        let before = queries::live_calls(&store).await.unwrap();
+        let since = migrate::status(&store).await.unwrap();
+        let since = since.iter().rev().position(|(name, _)| name.ends_with("_live_calls")).unwrap();
+        migrate::down(&store, u32::try_from(since).unwrap() + 1).await.unwrap();
+        assert_eq!(db.number("SELECT count(*) FROM calls WHERE live = '{}'").await, 1);
+        migrate::up(&store, None).await.unwrap();
+        assert_eq!(queries::live_calls(&store).await.unwrap(), before);
+        assert_eq!(before[0].live.as_deref(), Some("{}"));
+    }
+
     async fn several_nodes_may_start_at_once(db: &Db) {
         let opened = futures_util::future::join_all((0..4).map(|_| Store::open(&db.url, false))).await;
         for store in opened {

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -33,8 +32,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// How long a device that had a session is given to resume it before it is told what waits.
 const SPEAKS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Asked for every inbound message: may it be handled, or when may the next one come.
-pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
+/// Asked for every inbound message, with the time: may it be handled, or when may the next one come.
+pub type SocketBudget = Box<dyn FnMut(Moment) -> Result<(), Duration>>;
 
 /// Checks a fresh token for the socket's user: when it expires, or why it does not hold.
 pub type Verifier = Box<dyn Fn(String) -> super::Freshness>;
@@ -69,8 +68,8 @@ pub struct WsSession {
     input: Input,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
-    /// How many messages are on the long way, through the router.
-    pub(super) in_flight: Arc<AtomicUsize>,
+    /// Its client has begun: what it is told waits for that no more.
+    begun: bool,
     expires_at: Option<Timestamp>,
     ping_at: Moment,
     pong_by: Option<Moment>,
@@ -94,7 +93,7 @@ impl WsSession {
             input: parts.input,
             pulse: Pulse::at(now),
             malformed: VecDeque::new(),
-            in_flight: Arc::default(),
+            begun: false,
             expires_at: parts.expires_at,
             ping_at: now + parts.edge.limits.ping_every,
             pong_by: None,
@@ -177,23 +176,24 @@ impl WsSession {
             }
             return;
         }
-        self.pulse.beat(self.edge.clock.moment());
+        let now = self.edge.clock.moment();
+        self.pulse.beat(now);
         let asked = self.pong_by.take().is_some();
         self.last_call = false;
         match message {
             // A pong nobody asked for is allowed, but not in floods.
             Message::Pong => {
                 if !asked {
-                    self.within_budget(ctx);
+                    self.within_budget(now, ctx);
                 }
             }
             Message::Ping(content) => {
-                if self.within_budget(ctx) {
+                if self.within_budget(now, ctx) {
                     self.outlet.control(OpCode::Pong, &content);
                 }
             }
             Message::Text(text) => {
-                if self.within_budget(ctx) {
+                if self.within_budget(now, ctx) {
                     self.text(&text, ctx);
                 }
             }
@@ -201,17 +201,17 @@ impl WsSession {
                 // A page that calls close() without a code sends none: as deliberate as 1000.
                 let clean = reason.as_ref().is_none_or(|r| matches!(r.code, CloseCode::Normal | CloseCode::Away));
                 let reply = reason.map(|reason| CloseReason { code: reason.code, description: None });
-                self.outlet.close(reply, self.edge.clock.moment(), clean, false);
+                self.outlet.close(reply, now, clean, false);
                 ctx.stop();
             }
         }
     }
 
-    fn within_budget(&mut self, ctx: &mut Context<Self>) -> bool {
-        match (self.budget)() {
+    fn within_budget(&mut self, now: Moment, ctx: &mut Context<Self>) -> bool {
+        match (self.budget)(now) {
             Ok(()) => true,
             Err(after) => {
-                self.shut_with(Close::Flooding.frame_after(after), self.edge.clock.moment(), false, ctx);
+                self.shut_with(Close::Flooding.frame_after(after), now, false, ctx);
                 false
             }
         }
@@ -220,8 +220,11 @@ impl WsSession {
     fn text(&mut self, text: &str, ctx: &mut Context<Self>) {
         let parsed = self.outlet.dialect().parse(text);
         let reference = parsed.reference;
-        if !matches!(parsed.inbound, Ok(Inbound::Hello | Inbound::Resume { .. })) {
-            self.outlet.settle();
+        if !self.begun {
+            self.begun = true;
+            if !matches!(parsed.inbound, Ok(Inbound::Hello | Inbound::Resume { .. })) {
+                self.outlet.settle();
+            }
         }
         match parsed.inbound {
             Ok(Inbound::Command(command)) => self.command(command, reference),

@@ -20,11 +20,8 @@ impl Drop for InFlight {
 }
 
 impl WsSession {
-    /// Asks the router, or hands a candidate straight to the other device.
+    /// Asks the router.
     pub(super) fn command(&mut self, command: Command, reference: Option<Payload>) {
-        let Some(command) = self.try_direct(command) else {
-            return self.outlet.acknowledge(reference.as_ref(), None);
-        };
         let who = self.outlet.who();
         let peer = Peer { user: who.user.clone(), name: who.name.clone(), device: Some(who.device.clone()) };
         // Old clients know no `error`; where their hanging up came too late, the closing message told them.
@@ -60,22 +57,24 @@ impl WsSession {
             None => self.outlet.refuse(&Refusal::UnknownType(chat.kind.as_str().to_owned()), reference.as_ref()),
         }
     }
+}
 
+impl SocketOutlet {
     /// Hands a candidate straight to the other device where that keeps the order; else gives it back.
-    fn try_direct(&self, command: Command) -> Option<Command> {
+    pub(super) fn try_direct(&self, command: Command) -> Option<Command> {
         let Command::Candidate { to, payload, extra } = command else { return Some(command) };
         let give_back = |to, payload, extra| Some(Command::Candidate { to, payload, extra });
-        if self.outlet.is_underway() {
+        if self.is_underway() {
             return give_back(to, payload, extra);
         }
         let fits = |route: &Route| {
             to.call.is_none_or(|call| call == route.call) && to.user.as_ref().is_none_or(|user| *user == route.peer)
         };
-        let route = self.outlet.route();
+        let route = self.route();
         let Some(route) = route.as_ref().filter(|route| fits(route)) else {
             return give_back(to, payload, extra);
         };
-        let from = Party { user: self.outlet.who().user.clone(), profile: self.outlet.who().profile.clone() };
+        let from = Party { user: self.who().user.clone(), profile: self.who().profile.clone() };
         let notice = Notice::Candidate { call: route.call, from, payload, extra };
         if route.outlet.deliver(&notice) {
             return None;

@@ -342,7 +342,7 @@ fn socket_edge(
         profile_types: settings.auth.profile_types.clone(),
         budget: Arc::new(move |_| {
             let mut budget = SocketBudget::new(per_second, burst);
-            Box::new(move || budget.take(clock.moment()))
+            Box::new(move |now| budget.take(now))
         }),
         facts,
         sessions,

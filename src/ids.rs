@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The largest integer a JSON number carries without loss in every client (2^53 − 1).
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -47,6 +48,11 @@ fn canonical_integer(text: &str) -> Option<u64> {
     if canonical { text.parse().ok().filter(|n| *n <= MAX_SAFE_INTEGER) } else { None }
 }
 
+/// The text a JSON string stands for, where it holds no escapes and so stands there as it is.
+pub fn unescaped(json: &RawValue) -> Option<&str> {
+    json.get().strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -65,6 +71,15 @@ macro_rules! name_type {
                 text_of(value).ok_or(InvalidId { what: $what }).and_then(|text| Self::parse(&text))
             }
 
+            /// The same, where the JSON was not read yet.
+            pub fn from_raw(json: &RawValue) -> Result<Self, InvalidId> {
+                let number = || canonical_integer(json.get()).map(|_| json.get());
+                match unescaped(json).or_else(number) {
+                    Some(text) => Self::parse(text),
+                    None => Self::from_json(&serde_json::from_str(json.get()).unwrap_or_default()),
+                }
+            }
+
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -74,6 +89,11 @@ macro_rules! name_type {
             /// canonical integer up to 2^53−1, else a string.
             pub fn to_json(&self) -> Value {
                 canonical_integer(&self.0).map_or_else(|| Value::from(&*self.0), Value::from)
+            }
+
+            /// Whether that is a number, which then looks as the name does.
+            pub fn is_number(&self) -> bool {
+                canonical_integer(&self.0).is_some()
             }
         }
 
@@ -252,6 +272,39 @@ mod tests {
         assert_eq!(UserId::parse("0").unwrap().to_json(), json!(0));
         assert_eq!(UserId::parse("18446744073709551616").unwrap().to_json(), json!("18446744073709551616"));
         assert_eq!(UserId::parse("tutor_1").unwrap().to_json(), json!("tutor_1"));
+    }
+
+    #[test]
+    fn an_id_is_read_alike_from_json_that_was_read_and_that_was_not() {
+        for json in [
+            "7",
+            "0",
+            "-1",
+            "-0",
+            "1.5",
+            "1e2",
+            "9007199254740991",
+            "9007199254740992",
+            "18446744073709551616",
+            r#""7""#,
+            r#""007""#,
+            r#""tutor_1""#,
+            r#""\u0037""#,
+            r#""a\"b""#,
+            r#""\ud800""#,
+            "\"\"",
+            r#"" ""#,
+            r#""ü""#,
+            "null",
+            "true",
+            "[7]",
+            "{}",
+        ] {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            let read =
+                serde_json::from_str(json).map_err(|_| ()).and_then(|value| UserId::from_json(&value).map_err(|_| ()));
+            assert_eq!(UserId::from_raw(raw).map_err(|_| ()), read, "{json}");
+        }
     }
 
     #[test]

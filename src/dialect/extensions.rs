@@ -59,7 +59,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::PeerLeft { call, user, reason } => about("peer_left", call.get(), user).text("reason", reason.as_str()),
         Notice::Missed { call, from, name, call_type, reason } => ObjectWriter::typed("missed_call")
             .value("call_id", call.get())
-            .value("from_user_id", from.to_json())
+            .user("from_user_id", from)
             .value("from_name", name.as_deref())
             .text("call_type", call_type.as_str())
             .text("reason", reason.as_str()),
@@ -73,7 +73,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
 }
 
 fn about(kind: &str, call: i64, user: &UserId) -> ObjectWriter {
-    ObjectWriter::typed(kind).value("call_id", call).value("user_id", user.to_json())
+    ObjectWriter::typed(kind).value("call_id", call).user("user_id", user)
 }
 
 /// What `welcome` says.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::ids::{CallId, ConversationId, MAX_SAFE_INTEGER, UserId};
+use crate::ids::{CallId, ConversationId, UserId, unescaped};
 use crate::signal::{Extra, Payload, Refusal};
 
 /// How deep a message may nest.
@@ -82,10 +82,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 /// Whether brackets nest no deeper than [`MAX_DEPTH`]. Scans bytes, so that it costs no stack.
 fn is_shallow(text: &str) -> bool {
-    // Where so few open, wherever they stand, it need not be looked at closely. In parts whose count fits a byte,
-    // so that the compiler counts many at a time; `{` and `[` differ in one bit.
-    let opening = |part: &[u8]| part.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
-    if text.as_bytes().chunks(255).map(|part| usize::from(opening(part))).sum::<usize>() <= MAX_DEPTH {
+    // Where so few open, wherever they stand, it need not be looked at closely. Counted in portions for which a byte
+    // suffices, so that it is done for many bytes at once; `{` and `[` differ in one bit.
+    let opening = |portion: &[u8]| portion.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
+    if text.as_bytes().chunks(usize::from(u8::MAX)).map(|portion| usize::from(opening(portion))).sum::<usize>()
+        <= MAX_DEPTH
+    {
         return true;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -112,23 +114,16 @@ fn invalid(name: &str, what: &str) -> Refusal {
     Refusal::Invalid(format!("{name} must be {what}"))
 }
 
-/// A raw value as a number or string; `None` for anything else, without reading it.
-fn scalar(raw: &RawValue) -> Option<Value> {
+/// Refuses a raw value that is no number and no string, without reading it.
+fn scalar<'a>(name: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refusal> {
     match raw.get().bytes().next() {
-        Some(b'"' | b'-' | b'0'..=b'9') => serde_json::from_str(raw.get()).ok(),
-        _ => None,
+        Some(b'"' | b'-' | b'0'..=b'9') => Ok(raw),
+        _ => Err(invalid(name, "a number or a string")),
     }
 }
 
 fn user_of(name: &str, raw: &RawValue) -> Result<UserId, Refusal> {
-    // As nearly all are written: a text without escapes and a plain integer are the id as they stand.
-    let text = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let integer = || raw.get().parse().is_ok_and(|number: u64| number <= MAX_SAFE_INTEGER).then(|| raw.get());
-    if let Some(Ok(user)) = text.or_else(integer).map(UserId::parse) {
-        return Ok(user);
-    }
-    let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
-    UserId::from_json(&value).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
+    UserId::from_raw(scalar(name, raw)?).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
 }
 
 impl<'a> Fields<'a> {
@@ -159,7 +154,10 @@ impl<'a> Fields<'a> {
     /// The same, borrowed where it holds no escapes.
     pub fn borrowed_text(&mut self, name: &str, max_chars: usize) -> Result<Option<Cow<'a, str>>, Refusal> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        let Name(text) = serde_json::from_str(raw.get()).map_err(|_| invalid(name, "a string"))?;
+        let text = match unescaped(raw) {
+            Some(text) => Cow::Borrowed(text),
+            None => serde_json::from_str::<Name>(raw.get()).map_err(|_| invalid(name, "a string"))?.0,
+        };
         if text.len() > max_chars && text.chars().count() > max_chars {
             return Err(Refusal::TooLarge(format!("{name} may have at most {max_chars} characters")));
         }
@@ -203,15 +201,15 @@ impl<'a> Fields<'a> {
     /// Takes the id of a call.
     pub fn call(&mut self, name: &str) -> Result<Option<CallId>, Refusal> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
+        let value = serde_json::from_str(scalar(name, raw)?.get()).unwrap_or_default();
         CallId::from_json(&value).map(Some).map_err(|_| invalid(name, "an integer from 1 to 2^53-1"))
     }
 
     /// Takes the id of a conversation.
     pub fn conversation(&mut self, name: &str) -> Result<Option<ConversationId>, Refusal> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        let value = scalar(raw).ok_or_else(|| invalid(name, "a number or a string"))?;
-        ConversationId::from_json(&value).map(Some).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
+        let id = ConversationId::from_raw(scalar(name, raw)?);
+        id.map(Some).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
     }
 
     /// Takes a payload of at most `max_bytes`, unread.
@@ -238,8 +236,8 @@ pub fn payload_of(name: &str, raw: &RawValue, max_bytes: usize) -> Result<Payloa
     Ok(Payload::new(raw))
 }
 
-/// How large most messages are that carry no description.
-const USUAL_BYTES: usize = 512;
+/// How large most messages are that carry no description: a candidate, and who sent it.
+const USUAL_BYTES: usize = 1000;
 
 /// How much room a payload's name takes, and what usually follows it.
 const USUAL_REST: usize = 128;
@@ -264,15 +262,21 @@ impl ObjectWriter {
         self
     }
 
-    fn name(&mut self, name: &str) {
+    fn separator(&mut self) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
-        push_string(&mut self.text, name);
-        self.text.push(':');
+    }
+
+    /// Begins a field that is known here: nothing in its name is to be escaped.
+    fn name(&mut self, name: &'static str) {
+        self.names.push(name);
+        self.separator();
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
     }
 
     fn known(mut self, name: &'static str, json: &str) -> Self {
         self.name(name);
-        self.names.push(name);
         self.text.push_str(json);
         self
     }
@@ -280,7 +284,6 @@ impl ObjectWriter {
     /// Adds a text.
     pub fn text(mut self, name: &'static str, value: &str) -> Self {
         self.name(name);
-        self.names.push(name);
         push_string(&mut self.text, value);
         self
     }
@@ -297,13 +300,18 @@ impl ObjectWriter {
         self.known(name, json)
     }
 
+    /// Adds a user's id: a number where it is one.
+    pub fn user(self, name: &'static str, user: &UserId) -> Self {
+        if user.is_number() { self.known(name, user.as_str()) } else { self.text(name, user.as_str()) }
+    }
+
     /// Adds a value made here: a number, an id, `null`.
     pub fn value(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.name(name);
-        self.names.push(name);
+        // A text can always be written to.
         match value.into() {
             Value::String(text) => push_string(&mut self.text, &text),
-            // A text can always be written to.
+            Value::Number(number) => drop(write!(self.text, "{number}")),
             other => drop(write!(self.text, "{other}")),
         }
         self
@@ -319,7 +327,9 @@ impl ObjectWriter {
     pub fn extra(mut self, extra: &Extra) -> Self {
         for (name, payload) in extra {
             if !self.names.contains(&name.as_str()) {
-                self.name(name);
+                self.separator();
+                push_string(&mut self.text, name);
+                self.text.push(':');
                 self.text.push_str(payload.get());
             }
         }

@@ -167,7 +167,7 @@ impl Polling {
                 let mut item = ObjectWriter::typed("incoming_call")
                     .reserve("id")
                     .value("call_id", about.call.get())
-                    .value("caller_id", about.caller.user.to_json())
+                    .user("caller_id", &about.caller.user)
                     .value("caller_name", about.caller_name.as_deref())
                     .text("call_type", about.call_type.as_str())
                     .value("expires_in_ms", *expires_in_ms);
@@ -180,7 +180,7 @@ impl Polling {
                 ObjectWriter::typed("call_declined")
                     .value("call_id", call.get())
                     .text("reason", reason.as_str())
-                    .value("user_id", user.user.to_json()),
+                    .user("user_id", &user.user),
             )),
             Notice::Answered { call, .. } => closing("call_answered", Some(call.get()), None),
             Notice::Description { about, from, kind, payload, extra: _ } => {
@@ -215,7 +215,7 @@ impl Polling {
 fn signal_item(from: &Party, call: CallId, signal: ObjectWriter) -> Item {
     Item::new(
         ObjectWriter::typed("signal")
-            .value("from_user_id", from.user.to_json())
+            .user("from_user_id", &from.user)
             .value("call_id", call.get())
             .object("signal", signal),
     )

@@ -32,14 +32,12 @@ pub(super) enum Naming {
 impl Naming {
     /// Adds who sent it.
     pub fn sender(self, frame: ObjectWriter, from: &Party) -> ObjectWriter {
-        let frame = frame.value("from_user_id", from.user.to_json());
+        let frame = frame.user("from_user_id", &from.user);
         match (&from.profile, self) {
             (Some(profile), _) => {
                 frame.value("from_profile_id", number(profile)).text("from_profile_type", &profile.kind)
             }
-            (None, Self::Profiles) => {
-                frame.value("from_profile_id", from.user.to_json()).text("from_profile_type", NO_PROFILE)
-            }
+            (None, Self::Profiles) => frame.user("from_profile_id", &from.user).text("from_profile_type", NO_PROFILE),
             (None, Self::Users) => frame,
         }
     }

@@ -1,7 +1,6 @@
 //! The extensions on a socket: `hello`, `resume`, watching presence, and following everything.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -29,7 +28,7 @@ impl WsSession {
         let who = self.outlet.who();
         let (reply, calls) = oneshot::channel();
         // Who is in no call now, and asked for none, is told of the next one behind the welcome.
-        if self.in_flight.load(Ordering::Acquire) == 0 && self.edge.sessions.directory.is_free(&who.user) {
+        if !self.outlet.is_underway() && self.edge.sessions.directory.is_free(&who.user) {
             drop(reply.send(Vec::new()));
         } else {
             self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });

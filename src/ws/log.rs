@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_http::ws::OpCode;
 
-use super::outbox::{Full, Outbox};
+use super::outbox::{Outbox, Refused};
 use super::outlet::SocketOutlet;
 use crate::clock::Moment;
 use crate::dialect::extensions;
@@ -157,7 +157,7 @@ impl Log {
             None => Ok(()),
         };
         self.keep(text, now);
-        written.err().and_then(|Full| self.outlet.upgrade())
+        if written == Err(Refused::Full) { self.outlet.upgrade() } else { None }
     }
 
     fn keep(&mut self, text: Arc<str>, now: Moment) {

@@ -7,6 +7,7 @@
 pub mod channels;
 pub mod close;
 pub mod connections;
+mod ear;
 mod following;
 pub mod frames;
 mod greeting;

@@ -16,9 +16,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// The queue took no more: it is full.
+/// Why the queue took no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum Refused {
+    /// It is full.
+    Full,
+    /// Its last frame is in it.
+    Closed,
+}
 
 /// What is written to one socket, and what waits for it.
 #[derive(Debug)]
@@ -93,18 +98,18 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes or queues a frame. After [`Outbox::close`] it is dropped in silence.
-    pub fn push(&self, kind: OpCode, content: &[u8]) -> Result<(), Full> {
+    /// Writes or queues a frame.
+    pub fn push(&self, kind: OpCode, content: &[u8]) -> Result<(), Refused> {
         with_frame(
             |to| Parser::write_message(to, content, kind, true, false),
             |frame| {
                 let mut state = self.state();
                 if state.closed {
-                    return Ok(());
+                    return Err(Refused::Closed);
                 }
                 let (frames, bytes) = (self.max_frames + state.extra.0, self.max_bytes + state.extra.1);
                 if state.frames.len() >= frames || state.bytes + frame.len() > bytes {
-                    return Err(Full);
+                    return Err(Refused::Full);
                 }
                 if state.write(frame) > 0 {
                     wake(state);
@@ -115,7 +120,7 @@ impl Outbox {
     }
 
     /// Writes or queues a text beyond the limits, for what is bounded elsewhere and comes all at once. Until it is
-    /// written the limits are wider by as much.
+    /// written the limits are wider by as much. After [`Outbox::close`] it is dropped in silence.
     pub fn push_extra(&self, text: &str) {
         with_frame(
             |to| Parser::write_message(to, text, OpCode::Text, true, false),
@@ -329,7 +334,7 @@ mod tests {
         seen
     }
 
-    fn push(outbox: &Outbox, text: &str) -> Result<(), Full> {
+    fn push(outbox: &Outbox, text: &str) -> Result<(), Refused> {
         outbox.push(OpCode::Text, text.as_bytes())
     }
 
@@ -338,11 +343,11 @@ mod tests {
         let outbox = Outbox::new(2, 1000);
         assert_eq!(push(&outbox, "a"), Ok(()));
         assert_eq!(push(&outbox, "b"), Ok(()));
-        assert_eq!(push(&outbox, "c"), Err(Full));
+        assert_eq!(push(&outbox, "c"), Err(Refused::Full));
         assert!(outbox.close(Some(Close::Slow.frame()), true));
         assert!(!outbox.close(Some(Close::Replaced.frame()), false));
         assert_eq!(outbox.waiting(), (0, 0));
-        assert_eq!(push(&outbox, "late"), Ok(()));
+        assert_eq!(push(&outbox, "late"), Err(Refused::Closed));
         outbox.finish();
         let (output, client) = pair().await;
         outbox.open(output, b"");
@@ -355,7 +360,7 @@ mod tests {
     fn bytes_are_bounded_too() {
         let outbox = Outbox::new(100, 10);
         assert_eq!(push(&outbox, "12345678"), Ok(()));
-        assert_eq!(push(&outbox, "1"), Err(Full));
+        assert_eq!(push(&outbox, "1"), Err(Refused::Full));
     }
 
     #[actix_web::test]
@@ -402,8 +407,7 @@ mod tests {
         let (output, client) = pair().await;
         outbox.open(output, b"");
         drop(client);
-        while !outbox.is_closed() {
-            push(&outbox, "a").unwrap();
+        while push(&outbox, "a").is_ok() {
             tokio::task::yield_now().await;
         }
         assert!(poll_fn(|cx| outbox.poll_write(cx)).await.is_err());

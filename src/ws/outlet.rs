@@ -1,15 +1,15 @@
 //! The router's end of a socket: renders notices and queues them, from whatever thread they come.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use actix::Recipient;
 use actix_http::ws::{CloseReason, OpCode};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 
 use super::close::Close;
-use super::outbox::{Full, Outbox};
+use super::outbox::{Outbox, Refused};
 use super::sessions::{Session, Sessions, lock};
 use crate::clock::{Clock, Moment};
 use crate::dialect::{Dialect, Reader, extensions};
@@ -122,6 +122,8 @@ pub struct SocketOutlet {
     router: Arc<RouterPort>,
     clock: Clock,
     route: ArcSwapOption<Route>,
+    /// How many of its client's messages are on the long way, through the router.
+    underway: AtomicUsize,
     sessions: Arc<Sessions>,
     /// The session its device had on an earlier socket.
     earlier: Option<Arc<Session>>,
@@ -155,6 +157,7 @@ impl SocketOutlet {
             router,
             clock,
             route: ArcSwapOption::empty(),
+            underway: AtomicUsize::new(0),
             sessions,
             earlier,
             mode: Mutex::new(mode),
@@ -179,8 +182,23 @@ impl SocketOutlet {
     }
 
     /// The direct way to the other device, while it is open.
-    pub fn route(&self) -> Option<Arc<Route>> {
-        self.route.load_full()
+    pub fn route(&self) -> Guard<Option<Arc<Route>>> {
+        self.route.load()
+    }
+
+    /// A message of its client goes the long way.
+    pub fn sent_off(&self) {
+        self.underway.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One that went the long way is there.
+    pub fn arrived(&self) {
+        self.underway.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether one is still on its way.
+    pub fn is_underway(&self) -> bool {
+        self.underway.load(Ordering::Acquire) > 0
     }
 
     /// Names the actor that is told to look when the socket is closed from outside.
@@ -266,7 +284,7 @@ impl SocketOutlet {
         *mode = Mode::Extended(session);
     }
 
-    fn push(&self, text: &str) -> Result<(), Full> {
+    fn push(&self, text: &str) -> Result<(), Refused> {
         self.outbox.push(OpCode::Text, text.as_bytes())
     }
 
@@ -281,25 +299,31 @@ impl SocketOutlet {
     fn tell(&self, said: Said<'_>) -> bool {
         let mut mode = self.mode();
         // In this order with `park`: what waits when the socket goes is not forgotten.
-        let closed = self.outbox.is_closed() || self.told.load(Ordering::Acquire);
+        let gone = self.told.load(Ordering::Acquire);
         let (full, kept) = match &mut *mode {
-            Mode::Plain { .. } | Mode::Holding { .. } if closed => return false,
+            Mode::Plain { .. } | Mode::Holding { .. } if gone => return false,
             Mode::Plain { told } => {
-                let Some(text) = self.write(said, false) else { return true };
-                *told = true;
-                (self.push(&text).is_err(), false)
+                let Some(text) = self.write(said, false) else { return !self.outbox.is_closed() };
+                match self.push(&text) {
+                    Err(Refused::Closed) => return false,
+                    pushed => {
+                        *told = true;
+                        (pushed.is_err(), false)
+                    }
+                }
             }
+            Mode::Holding { .. } if self.outbox.is_closed() => return false,
             Mode::Holding { held, .. } => {
                 held.push(said.held());
                 (held.len() > MAX_HELD, false)
             }
             Mode::Extended(session) => {
-                if closed && said.is_kept_by_the_core() {
+                if said.is_kept_by_the_core() && (gone || self.outbox.is_closed()) {
                     return false;
                 }
                 let Some(text) = self.write(said, true) else { return true };
                 // A socket that is closing still keeps it for the one that follows.
-                let push = |text: &str| self.push(text).is_err();
+                let push = |text: &str| self.push(text) == Err(Refused::Full);
                 let full = session.append(self.who.session, said.notice(), text, self.clock.moment(), push);
                 let Some(full) = full else { return false };
                 (full, true)
@@ -320,16 +344,11 @@ impl SocketOutlet {
 
     /// Sends a control frame. `false` when the socket takes none any more; overflow closes it.
     pub fn control(&self, kind: OpCode, content: &[u8]) -> bool {
-        if self.outbox.is_closed() {
-            return false;
+        let pushed = self.outbox.push(kind, content);
+        if pushed == Err(Refused::Full) {
+            self.too_slow();
         }
-        match self.outbox.push(kind, content) {
-            Ok(()) => true,
-            Err(Full) => {
-                self.too_slow();
-                false
-            }
-        }
+        pushed.is_ok()
     }
 
     /// Tells the client a text written in its dialect.

@@ -2,43 +2,34 @@
 //! keeps their order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::channels::Said;
+use super::outlet::SocketOutlet;
 use super::session::WsSession;
 use crate::dialect::channels::Chat;
 use crate::router::messages::{Ask, Peer, Reply, ReplyTo, Route};
 use crate::signal::{Command, Notice, Party, Payload, Refusal};
 
-/// One message on the long way. Counted down when it is answered, or when the answer can no longer come.
-struct InFlight(Arc<AtomicUsize>);
-
-impl InFlight {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count.clone())
-    }
-}
+/// One message on the long way. It has arrived when it is answered, or when the answer can no longer come.
+struct InFlight(Arc<SocketOutlet>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.arrived();
     }
 }
 
 impl WsSession {
-    /// Asks the router, or hands a candidate straight to the other device.
+    /// Asks the router.
     pub(super) fn command(&mut self, command: Command, reference: Option<Payload>) {
-        let Some(command) = self.try_direct(command) else {
-            return self.outlet.acknowledge(reference.as_ref(), None);
-        };
         let who = self.outlet.who();
         let peer = Peer { user: who.user.clone(), name: who.name.clone(), device: Some(who.device.clone()) };
         // Old clients know no `error`; where their hanging up came too late, the closing message told them.
         let closing = matches!(command, Command::HangUp { .. } | Command::Decline { .. }) && reference.is_none();
-        let outlet = self.outlet.clone();
-        let in_flight = InFlight::new(&self.in_flight);
+        self.outlet.sent_off();
+        let in_flight = InFlight(self.outlet.clone());
         let reply = ReplyTo::new(move |answer| {
+            let outlet = &in_flight.0;
             let late = |refusal: &Refusal| {
                 closing
                     && matches!(
@@ -55,7 +46,6 @@ impl WsSession {
                 Err(refusal) if late(&refusal) => {}
                 Err(refusal) => outlet.refuse(&refusal, reference.as_ref()),
             }
-            drop(in_flight);
         });
         self.router.ask.do_send(Ask { peer, command, reply });
     }
@@ -67,21 +57,24 @@ impl WsSession {
             None => self.outlet.refuse(&Refusal::UnknownType(chat.kind.as_str().to_owned()), reference.as_ref()),
         }
     }
+}
 
+impl SocketOutlet {
     /// Hands a candidate straight to the other device where that keeps the order; else gives it back.
-    fn try_direct(&self, command: Command) -> Option<Command> {
+    pub(super) fn try_direct(&self, command: Command) -> Option<Command> {
         let Command::Candidate { to, payload, extra } = command else { return Some(command) };
         let give_back = |to, payload, extra| Some(Command::Candidate { to, payload, extra });
-        if self.in_flight.load(Ordering::Acquire) > 0 {
+        if self.is_underway() {
             return give_back(to, payload, extra);
         }
         let fits = |route: &Route| {
             to.call.is_none_or(|call| call == route.call) && to.user.as_ref().is_none_or(|user| *user == route.peer)
         };
-        let Some(route) = self.outlet.route().filter(|route| fits(route)) else {
+        let route = self.route();
+        let Some(route) = route.as_ref().filter(|route| fits(route)) else {
             return give_back(to, payload, extra);
         };
-        let from = Party { user: self.outlet.who().user.clone(), profile: self.outlet.who().profile.clone() };
+        let from = Party { user: self.who().user.clone(), profile: self.who().profile.clone() };
         let notice = Notice::Candidate { call: route.call, from, payload, extra };
         if route.outlet.deliver(&notice) {
             return None;

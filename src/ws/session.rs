@@ -1,12 +1,13 @@
-//! One socket: the actor that reads its frames, keeps its deadlines and asks the router.
+//! One socket: the actor that hears what its client says, keeps its deadlines and asks the router.
 //!
 //! The actor lives on a plain context, so its timers run whatever its client does; what goes out is written by
 //! whoever has something to tell, through a queue of its own ([`super::outbox`]). It decides nothing about calls.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ use actix_http::ws::{CloseCode, CloseReason, OpCode};
 
 use super::SocketEdge;
 use super::close::Close;
-use super::frames::Message;
+use super::ear::{Attended, Ear, Heard};
 use super::outlet::{Look, RouterPort, SocketOutlet};
 use super::wire::{Input, Wire};
 use crate::clock::{Moment, Timestamp};
-use crate::dialect::{Inbound, Inquiry};
+use crate::dialect::{Inbound, Inquiry, Parsed};
 use crate::router::messages::{Connect, Origin, Pulse};
 use crate::signal::{Payload, Refusal};
 
@@ -33,8 +34,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// How long a device that had a session is given to resume it before it is told what waits.
 const SPEAKS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Asked for every inbound message: may it be handled, or when may the next one come.
-pub type SocketBudget = Box<dyn FnMut() -> Result<(), Duration>>;
+/// Asked for every inbound message, with the time: may it be handled, or when may the next one come.
+pub type SocketBudget = Box<dyn FnMut(Moment) -> Result<(), Duration>>;
 
 /// Checks a fresh token for the socket's user: when it expires, or why it does not hold.
 pub type Verifier = Box<dyn Fn(String) -> super::Freshness>;
@@ -62,17 +63,16 @@ pub struct WsSession {
     pub(super) outlet: Arc<SocketOutlet>,
     pub(super) router: Arc<RouterPort>,
     pub(super) edge: Arc<SocketEdge>,
-    budget: SocketBudget,
+    ear: Rc<RefCell<Ear>>,
     verifier: Verifier,
     /// What was asked about others before the welcome.
     pub(super) postponed: Vec<(Inquiry, Option<Payload>)>,
-    input: Input,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
-    /// How many messages are on the long way, through the router.
-    pub(super) in_flight: Arc<AtomicUsize>,
     expires_at: Option<Timestamp>,
     ping_at: Moment,
+    /// When its client was asked whether it is there.
+    asked_at: Moment,
     pong_by: Option<Moment>,
     /// The deadline has passed once and what had arrived is being read.
     last_call: bool,
@@ -85,25 +85,26 @@ impl WsSession {
     /// Starts the session of a socket on the current arbiter.
     pub fn open(parts: Parts, wire: Wire) {
         let now = parts.edge.clock.moment();
+        let pulse = Pulse::at(now);
+        let ear = Ear::new(parts.input, parts.outlet.clone(), pulse.clone(), parts.budget, parts.edge.clock);
         let session = Self {
             outlet: parts.outlet,
             router: parts.router,
-            budget: parts.budget,
+            ear: ear.clone(),
             verifier: parts.verifier,
             postponed: Vec::new(),
-            input: parts.input,
-            pulse: Pulse::at(now),
+            pulse,
             malformed: VecDeque::new(),
-            in_flight: Arc::default(),
             expires_at: parts.expires_at,
             ping_at: now + parts.edge.limits.ping_every,
+            asked_at: now,
             pong_by: None,
             last_call: false,
             close_by: None,
             alarm: None,
             edge: parts.edge,
         };
-        wire.serve(Context::new().into_future(session));
+        wire.serve(Attended::new(ear, Context::new().into_future(session)));
     }
 
     fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
@@ -134,6 +135,11 @@ impl WsSession {
         if self.expires_at.is_some_and(|at| at <= now.wall) {
             return self.shut(Close::Unauthorized, now.tick, ctx);
         }
+        if self.pulse.last() > self.asked_at {
+            // Whatever it said since is as good as a pong.
+            self.pong_by = None;
+            self.last_call = false;
+        }
         if stalled {
             // The pongs may be waiting unread: everybody gets the full time again.
             self.pong_by = self.pong_by.map(|_| now.tick + self.edge.limits.pong_within);
@@ -149,6 +155,7 @@ impl WsSession {
         if self.ping_at <= now.tick {
             self.ping_at = now.tick + self.edge.limits.ping_every;
             if self.pong_by.is_none() {
+                self.asked_at = now.tick;
                 self.pong_by = Some(now.tick + self.edge.limits.pong_within);
             }
             if !self.outlet.control(OpCode::Ping, &[]) {
@@ -169,61 +176,44 @@ impl WsSession {
         self.alarm = Some((ctx.run_later(wait, Self::look), due));
     }
 
-    fn message(&mut self, message: Message, ctx: &mut Context<Self>) {
-        if self.outlet.outbox().is_closed() {
-            // Closing: only the client's answer to that matters.
-            if matches!(message, Message::Close(_)) {
-                ctx.stop();
-            }
-            return;
-        }
-        self.pulse.beat(self.edge.clock.moment());
+    fn heard(&mut self, heard: Heard, ctx: &mut Context<Self>) {
         let asked = self.pong_by.take().is_some();
         self.last_call = false;
-        match message {
+        match heard {
             // A pong nobody asked for is allowed, but not in floods.
-            Message::Pong => {
-                if !asked {
-                    self.within_budget(ctx);
+            Heard::Pong if !asked => {
+                let now = self.edge.clock.moment();
+                let counted = self.ear.borrow_mut().within_budget(now);
+                if let Err(after) = counted {
+                    self.flooded(after, ctx);
                 }
             }
-            Message::Ping(content) => {
-                if self.within_budget(ctx) {
-                    self.outlet.control(OpCode::Pong, &content);
-                }
+            Heard::Pong => {}
+            Heard::Ping(content) => {
+                self.outlet.control(OpCode::Pong, &content);
             }
-            Message::Text(text) => {
-                if self.within_budget(ctx) {
-                    self.text(&text, ctx);
-                }
-            }
-            Message::Close(reason) => {
+            Heard::Text(parsed) => self.text(*parsed, ctx),
+            Heard::TooMuch(after) => self.flooded(after, ctx),
+            // The client's answer, or that it goes.
+            Heard::Close(_) if self.outlet.outbox().is_closed() => ctx.stop(),
+            Heard::Close(reason) => {
                 // A page that calls close() without a code sends none: as deliberate as 1000.
                 let clean = reason.as_ref().is_none_or(|r| matches!(r.code, CloseCode::Normal | CloseCode::Away));
                 let reply = reason.map(|reason| CloseReason { code: reason.code, description: None });
                 self.outlet.close(reply, self.edge.clock.moment(), clean, false);
                 ctx.stop();
             }
+            Heard::Fault(why) => self.shut(why, self.edge.clock.moment(), ctx),
+            Heard::End => ctx.stop(),
         }
     }
 
-    fn within_budget(&mut self, ctx: &mut Context<Self>) -> bool {
-        match (self.budget)() {
-            Ok(()) => true,
-            Err(after) => {
-                self.shut_with(Close::Flooding.frame_after(after), self.edge.clock.moment(), false, ctx);
-                false
-            }
-        }
+    fn flooded(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        self.shut_with(Close::Flooding.frame_after(after), self.edge.clock.moment(), false, ctx);
     }
 
-    fn text(&mut self, text: &str, ctx: &mut Context<Self>) {
-        let parsed = self.outlet.dialect().parse(text);
-        let reference = parsed.reference;
-        if !matches!(parsed.inbound, Ok(Inbound::Hello | Inbound::Resume { .. })) {
-            self.outlet.settle();
-        }
-        match parsed.inbound {
+    fn text(&mut self, Parsed { reference, inbound }: Parsed, ctx: &mut Context<Self>) {
+        match inbound {
             Ok(Inbound::Command(command)) => self.command(command, reference),
             Ok(Inbound::Ping) => {
                 self.outlet.say(self.outlet.dialect().pong());
@@ -305,8 +295,9 @@ impl Actor for WsSession {
                 }
             }
             // Only now, so that nothing the client says overtakes that.
-            ctx.spawn(Reading);
+            session.ear.borrow_mut().listen();
         });
+        ctx.spawn(Hearing);
         ctx.spawn(Writing);
         ctx.spawn(asked);
         if self.outlet.is_waiting() {
@@ -329,24 +320,21 @@ impl Drop for WsSession {
     }
 }
 
-/// What the session does while its socket can be read.
-struct Reading;
+/// Takes what the ear heard, which polls the session whenever there is something.
+struct Hearing;
 
-impl ActorFuture<WsSession> for Reading {
+impl ActorFuture<WsSession> for Hearing {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
         session: &mut WsSession,
         ctx: &mut Context<WsSession>,
-        cx: &mut std::task::Context<'_>,
+        _: &mut std::task::Context<'_>,
     ) -> Poll<()> {
         while ctx.state() == ActorState::Running {
-            match ready!(session.input.poll_next(cx)) {
-                Some(Ok(message)) => session.message(message, ctx),
-                Some(Err(why)) => session.shut(why, session.edge.clock.moment(), ctx),
-                None => ctx.stop(),
-            }
+            let Some(heard) = session.ear.borrow_mut().take() else { return Poll::Pending };
+            session.heard(heard, ctx);
         }
         Poll::Ready(())
     }

@@ -197,7 +197,7 @@ fn serve(setup: Setup) -> Server {
         profile_types: vec!["tutor".into()],
         budget: Arc::new(move |_| {
             let mut left = setup.messages;
-            Box::new(move || {
+            Box::new(move |_| {
                 left = left.checked_sub(1).ok_or(Duration::from_millis(1500))?;
                 Ok(())
             })

@@ -92,7 +92,7 @@ pub struct Plan {
     round: Duration,
     hello: bool,
     pinned: bool,
-    slow_disk: bool,
+    slow_disk: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -124,7 +124,7 @@ fn measure(cli: Cli) -> Outcome<()> {
         round: Duration::from_secs_f64(cli.seconds),
         hello: cli.hello,
         pinned: process::pin_client(),
-        slow_disk: false,
+        slow_disk: None,
     };
     let chosen = if cli.only.is_empty() { Workload::value_variants().to_vec() } else { cli.only };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

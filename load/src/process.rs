@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,6 @@ use crate::{Outcome, Plan, reference, tokens};
 
 /// `/proc` counts time in these, on every Linux there is.
 const TICKS_PER_SECOND: f64 = 100.0;
-
-/// What makes written data durable, and how much longer that takes on a slow disk.
-const SYNCS: &str = "fsync,fdatasync";
-pub const SLOW_SYNC: Duration = Duration::from_millis(2);
 
 /// Settings with which limits do not limit. What they cost is still paid.
 const UNLIMITED: [(&str, &str); 7] = [
@@ -41,8 +37,6 @@ pub struct Process {
     /// How long it took from its start until it said where it listens.
     pub started_in: Duration,
     child: Child,
-    /// Its own number, also where something stands between it and us.
-    pid: u32,
     _folder: tempfile::TempDir,
 }
 
@@ -97,13 +91,12 @@ impl Process {
             return Err(format!("{name} did not start: {line}{why}").into());
         };
         let started_in = began.elapsed();
-        let pid = only_child(child.id()).unwrap_or(child.id());
-        Ok(Self { name, address, is_service, database, started_in, child, pid, _folder: folder })
+        Ok(Self { name, address, is_service, database, started_in, child, _folder: folder })
     }
 
     /// What it used so far.
     pub fn spent(&self) -> Outcome<Spent> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name before the parenthesis may hold blanks.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
@@ -112,7 +105,7 @@ impl Process {
 
     /// Its resident memory in KiB.
     pub fn resident(&self) -> Outcome<f64> {
-        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no Rss in smaps_rollup")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
@@ -120,10 +113,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that is gone already needs no ending. What stands between would leave it running if it were ended first.
-        if self.pid != self.child.id() {
-            let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
-        }
+        // One that is gone already needs no ending.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -136,29 +126,25 @@ pub fn sqlite(folder: &Path) -> String {
 
 /// A program on the first core, and on a slow disk where the plan says so.
 fn command(plan: &Plan, program: &str) -> Command {
-    let pinning: &[&str] = if plan.pinned { &["taskset", "-c", "0"] } else { &[] };
-    let delay = format!("inject={SYNCS}:delay_exit={}", SLOW_SYNC.as_micros());
-    let traced = format!("trace={SYNCS}");
-    let slowing: &[&str] = if plan.slow_disk {
-        &["strace", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", &traced, "-e", &delay]
+    let mut command = if plan.pinned {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0", program]);
+        command
     } else {
-        &[]
+        Command::new(program)
     };
-    let mut words = pinning.iter().chain(slowing).chain(std::iter::once(&program));
-    let mut command = Command::new(words.next().unwrap_or(&program));
-    command.args(words);
+    if let Some(slow_disk) = &plan.slow_disk {
+        command.env("LD_PRELOAD", slow_disk);
+    }
     command
 }
 
-/// Whether disks can be made slow here.
-pub fn can_slow_disks() -> bool {
-    let asked = Command::new("strace").args(["-qqq", "-o", "/dev/null", "--seccomp-bpf", "-f", "true"]).output();
-    asked.is_ok_and(|answer| answer.status.success())
-}
-
-/// The process this one started, where there is exactly one.
-fn only_child(pid: u32) -> Option<u32> {
-    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?.trim().parse().ok()
+/// What makes a program's disk slow, built in this folder; `None` where there is no C compiler.
+pub fn slow_disk(folder: &Path) -> Outcome<Option<PathBuf>> {
+    let (source, built) = (folder.join("slow_disk.c"), folder.join("slow_disk.so"));
+    std::fs::write(&source, include_str!("slow_disk.c"))?;
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&built).arg(&source).arg("-ldl").status();
+    Ok(compiled.is_ok_and(|status| status.success()).then_some(built))
 }
 
 /// Pins this process to the second core, where there is one and a `taskset` to do it.

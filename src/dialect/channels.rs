@@ -5,8 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, ObjectWriter, payload_of};
+use super::fields::{Fields, payload_of};
 use super::users::{missing, passed_through, take_call_type};
+use super::writer::ObjectWriter;
 use super::{Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, read_message};
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, ObjectWriter};
+use super::fields::Fields;
+use super::writer::ObjectWriter;
 use super::{Inbound, Inquiry, users::missing};
 use crate::clock::Timestamp;
 use crate::ids::UserId;

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod polling;
 pub mod profiles;
 pub mod users;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,8 @@ use serde_json::value::RawValue;
 
 use crate::ids::UserId;
 use crate::signal::{Addressee, Capabilities, Command, Notice, Party, Payload, Profile, Refusal};
-use fields::{Fields, ObjectWriter};
+use fields::Fields;
+use writer::ObjectWriter;
 
 /// The longest `ref` a client may give a message, in bytes of JSON.
 const MAX_REFERENCE: usize = 128;

@@ -6,8 +6,9 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, ObjectWriter, payload_of};
+use super::fields::{Fields, payload_of};
 use super::users::take_call_type;
+use super::writer::ObjectWriter;
 use super::{Caps, is_servers_own};
 use crate::ids::{CallId, UserId};
 use crate::signal::{

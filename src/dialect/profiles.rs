@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::Caps;
-use super::fields::ObjectWriter;
 use super::users::Users;
+use super::writer::ObjectWriter;
 use crate::ids::UserId;
 use crate::signal::{Party, Profile};
 

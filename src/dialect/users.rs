@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::fields::{Fields, ObjectWriter};
+use super::fields::Fields;
 use super::profiles::Naming;
+use super::writer::ObjectWriter;
 use super::{
     Caps, Dialect, Inbound, MAX_TOKEN, Parsed, Reader, extensions, is_servers_own, read_message, take_addressee,
     take_recipient,

@@ -5,10 +5,12 @@
 
 mod agenda;
 mod pulse;
+mod status;
 mod tracker;
 
 pub use pulse::Pulse;
-pub use tracker::{Connected, Engaged, Lost, Patience, Published, Saying, Status, Tracker};
+pub use status::{Published, Saying, Status};
+pub use tracker::{Connected, Engaged, Lost, Patience, Tracker};
 
 #[cfg(test)]
 mod tests;

@@ -11,51 +11,10 @@ use crate::signal::{Capabilities, Refusal};
 
 use super::agenda::Agenda;
 use super::pulse::{Felt, Pulse};
+use super::status::{Published, Saying, Status};
 
 /// A map with this many times the room it needs is made smaller.
 const SPARSE: usize = 8;
-
-/// What others are shown of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Status {
-    /// No device is fresh.
-    #[default]
-    Offline,
-    /// Can be called.
-    Online,
-    /// Rings, is calling somebody, or said so.
-    Busy,
-    /// Takes part in an answered call.
-    InCall,
-}
-
-impl Status {
-    /// The name on every wire and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offline => "offline",
-            Self::Online => "online",
-            Self::Busy => "busy",
-            Self::InCall => "in_call",
-        }
-    }
-
-    /// The status with that name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Offline, Self::Online, Self::Busy, Self::InCall].into_iter().find(|status| status.as_str() == text)
-    }
-}
-
-/// What a user says about themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Saying {
-    /// I can be called.
-    Online,
-    /// I do not want to be called.
-    Busy,
-    /// This device is going away, until its next proof of life.
-    Offline,
-}
 
 /// How long silence is borne.
 #[derive(Debug, Clone, Copy)]
@@ -91,15 +50,6 @@ pub struct Engaged {
     pub with: Option<UserId>,
     /// Whether it was answered and the user takes part.
     pub in_call: bool,
-}
-
-/// What is shown of a user, ready to be published.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Published {
-    /// The public status.
-    pub status: Status,
-    /// With whom, while in a 1:1 call.
-    pub current_call_with: Option<UserId>,
 }
 
 /// What connecting a socket led to.

@@ -10,7 +10,7 @@ mod tracker;
 
 pub use pulse::Pulse;
 pub use status::{Published, Saying, Status};
-pub use tracker::{Connected, Engaged, Lost, Patience, Tracker};
+pub use tracker::{Connected, Engaged, Lost, Patience, Tracker, is_sparse};
 
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,11 @@ use super::agenda::Agenda;
 use super::pulse::{Felt, Pulse};
 use super::status::{Published, Saying, Status};
 
-/// A map with this many times the room it needs is made smaller.
-const SPARSE: usize = 8;
+/// Whether a map has so many times the room it needs that it is to be made smaller: what a crowd needed is given back
+/// when it has gone.
+pub fn is_sparse(room: usize, needed: usize) -> bool {
+    room / 8 > needed
+}
 
 /// How long silence is borne.
 #[derive(Debug, Clone, Copy)]
@@ -330,8 +333,7 @@ impl Tracker {
                 self.users.remove(&user);
             }
         }
-        // The room a crowd needed is given back when it has gone.
-        if self.users.capacity() / SPARSE > self.users.len() {
+        if is_sparse(self.users.capacity(), self.users.len()) {
             self.users.shrink_to_fit();
         }
         rows

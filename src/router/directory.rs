@@ -7,13 +7,10 @@ use dashmap::DashMap;
 
 use crate::clock::Moment;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::presence::{Published, Pulse, Status};
+use crate::presence::{Published, Pulse, Status, is_sparse};
 
 use super::admin::Part;
 use super::messages::{Origin, Outlet};
-
-/// A map with this many times the room it needs is made smaller.
-const SPARSE: usize = 8;
 
 /// One connected device.
 #[derive(Clone)]
@@ -254,8 +251,7 @@ impl Directory {
     /// Forgets users of whom nothing is left to show.
     pub(super) fn forget(&self, keep: impl Fn(&UserId) -> bool) {
         self.users.retain(|user, entry| !entry.devices.is_empty() || keep(user));
-        // The room a crowd needed is given back when it has gone.
-        if self.users.capacity() / SPARSE > self.users.len() {
+        if is_sparse(self.users.capacity(), self.users.len()) {
             self.users.shrink_to_fit();
         }
     }

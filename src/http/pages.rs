@@ -31,8 +31,8 @@ const FOLDERS: &str = "sdk|call|admin|shared";
 const LIBRARY: &str = "sdk/switchboard.js";
 
 /// … and its modules, each after those it imports.
-const LIBRARY_PARTS: [&str; 6] =
-    ["sdk/base.js", "sdk/connection.js", "sdk/peer.js", "sdk/people.js", "sdk/call.js", LIBRARY];
+const LIBRARY_PARTS: [&str; 7] =
+    ["sdk/base.js", "sdk/connection.js", "sdk/peer.js", "sdk/people.js", "sdk/media.js", "sdk/call.js", LIBRARY];
 
 #[derive(Embed)]
 #[folder = "web/"]

@@ -1,6 +1,7 @@
 // A call: who is in it, what is sent, how it stands. The mesh of a group is a Link to each of the others.
 import { Emitter, SwitchboardError, typed } from './base.js';
-import { Link, capture, captureScreen } from './peer.js';
+import { Media } from './media.js';
+import { Link } from './peer.js';
 
 /**
  * @typedef {import('./peer.js').PeerStats} PeerStats
@@ -36,10 +37,6 @@ export class Call extends Emitter {
   expiresAt = null;
   /** @type {number | null} */
   since = null;
-  local = new MediaStream();
-  muted = false;
-  cameraOn = false;
-  sharing = false;
   /** @internal @type {Message | null} the invitation that rang here, or crossed ours */
   invitation = null;
   /** @internal @type {Message[]} what came before the service had numbered this call */
@@ -52,12 +49,6 @@ export class Call extends Emitter {
   #group = false;
   #joining = false;
   #endedAt = 0;
-  /** @type {Set<MediaStreamTrack>} what was opened here, and is let go at the end */
-  #own = new Set();
-  /** @type {MediaStreamTrack | null} */
-  #camera = null;
-  /** @type {MediaStreamTrack | null} */
-  #screen = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
@@ -71,6 +62,8 @@ export class Call extends Emitter {
   constructor(phone, direction, type, from) {
     super();
     this.#phone = phone;
+    /** @internal */
+    this.media = new Media(this, phone);
     this.direction = direction;
     this.type = type;
     this.from = from;
@@ -81,12 +74,28 @@ export class Call extends Emitter {
     return this.since ? Math.floor(((this.#endedAt || Date.now()) - this.since) / 1000) : 0;
   }
 
+  get local() {
+    return this.media.local;
+  }
+
+  get muted() {
+    return this.media.muted;
+  }
+
+  get cameraOn() {
+    return !!this.media.camera;
+  }
+
+  get sharing() {
+    return !!this.media.screen;
+  }
+
   /** @param {MediaOptions} [options] */
   async answer({ type = this.type, stream } = {}) {
     if (this.direction !== 'in' || this.state !== 'ringing') throw new SwitchboardError('out_of_turn');
     this.#enter('starting');
     try {
-      await this.#open(type, stream);
+      await this.media.open(type === 'video', stream);
     } catch (error) {
       // It rings on: one may allow it and answer again.
       if (/** @type {string} */ (this.state) === 'starting') this.#enter('ringing');
@@ -107,36 +116,17 @@ export class Call extends Emitter {
 
   /** @param {boolean} [on] */
   mute(on = true) {
-    this.muted = on;
-    for (const track of this.local.getAudioTracks()) track.enabled = !on;
+    this.media.mute(on);
   }
 
   /** @param {boolean} [on] */
-  async camera(on = true) {
-    if (!on) {
-      this.#release(this.#camera);
-      this.#camera = null;
-    } else if (!this.#camera) {
-      this.#camera = this.#keep(await capture(false, true, this.#phone.chosen))[0];
-    }
-    this.cameraOn = on;
-    await this.#show();
+  camera(on = true) {
+    return this.media.film(on);
   }
 
   /** @param {boolean} [on] */
-  async shareScreen(on = true) {
-    if (on === this.sharing) return;
-    if (on) {
-      const [track] = this.#keep(await captureScreen());
-      // Not `onended`, which a page that shows the stream may want for itself.
-      track.addEventListener('ended', () => void this.shareScreen(false));
-      this.#screen = track;
-    } else {
-      this.#release(this.#screen);
-      this.#screen = null;
-    }
-    this.sharing = on;
-    await this.#show();
+  shareScreen(on = true) {
+    return this.media.share(on);
   }
 
   /** @param {string | number} userId */
@@ -170,7 +160,7 @@ export class Call extends Emitter {
     for (const id of callees) this.#peer(id);
     this.#group = callees.length > 1;
     try {
-      await this.#open(this.type, stream);
+      await this.media.open(this.type === 'video', stream);
       if (this.invitation) return await this.#join();
       const [first] = this.#inner();
       /** @type {Message} */
@@ -178,7 +168,7 @@ export class Call extends Emitter {
       if (this.#group) message.to_user_ids = callees;
       else Object.assign(message, { to_user_id: first.id, offer: await this.#link(first).invite() });
       if (this.invitation) return await this.#join();
-      this.#alive();
+      this.alive();
       this.invited = true;
       const { call_id, status, reason } = await this.#phone.connection.request(message, true);
       this.id = call_id;
@@ -255,8 +245,7 @@ export class Call extends Emitter {
     this.#endedAt = Date.now();
     clearInterval(this.#watch);
     this.links((link) => link.close());
-    for (const track of this.#own) track.stop();
-    this.#own.clear();
+    this.media.close();
     this.#phone.over(this);
     this.#enter('ended');
     this.emit('ended', { reason });
@@ -267,30 +256,15 @@ export class Call extends Emitter {
     if (this.since) for (const peer of this.#inner()) if (peer.link) this.#trouble(peer, 'socket', away);
   }
 
-  /** @internal @param {(link: Link) => void} f */
+  /** @internal @template T @param {(link: Link) => T} f */
   links(f) {
-    for (const { link } of this.#inner()) if (link) f(link);
+    return this.#inner().flatMap(({ link }) => (link ? [f(link)] : []));
   }
 
   /** @internal Says so at once, as the page goes. */
   abandon() {
     if (this.id !== null) this.#phone.connection.send({ type: 'call_ended', call_id: this.id });
     this.end('completed');
-  }
-
-  /** @internal Other devices were chosen. @param {{ microphone?: string, camera?: string }} changed */
-  async reopen(changed) {
-    if (changed.microphone !== undefined && this.local.getAudioTracks().length) {
-      const [track] = this.#keep(await capture(true, false, this.#phone.chosen));
-      await this.#replace('audio', track);
-      this.mute(this.muted);
-    }
-    if (changed.camera !== undefined && this.#camera) {
-      const before = this.#camera;
-      this.#camera = this.#keep(await capture(false, true, this.#phone.chosen))[0];
-      await this.#show();
-      this.#release(before);
-    }
   }
 
   // --- own ---------------------------------------------------------------------------------------------------------
@@ -346,65 +320,14 @@ export class Call extends Emitter {
     for (const [type, fields] of this.#unsaid.splice(0)) this.#say(type, fields);
   }
 
-  #alive() {
+  /** @internal Throws once it is over. */
+  alive() {
     if (this.state === 'ended') throw new SwitchboardError('call_ended', undefined, { reason: this.reason ?? undefined });
-  }
-
-  /** @param {CallType} type @param {MediaStream} [given] */
-  async #open(type, given) {
-    if (!globalThis.RTCPeerConnection) throw new SwitchboardError('unsupported_browser');
-    let stream = given;
-    const video = type === 'video';
-    if (!stream) {
-      try {
-        stream = await capture(true, video, this.#phone.chosen);
-      } catch (error) {
-        const { code } = typed(error);
-        if (!video || (code !== 'device_in_use' && code !== 'device_not_found') || this.state === 'ended') throw error;
-        stream = await capture(true, false, this.#phone.chosen);
-        this.emit('notice', typed(error));
-      }
-      this.#keep(stream);
-    }
-    this.#alive();
-    for (const track of stream.getTracks()) this.local.addTrack(track);
-    this.#camera = stream.getVideoTracks()[0] ?? null;
-    this.cameraOn = this.#camera !== null;
-    this.emit('local', this.local);
-  }
-
-  /** @param {MediaStream} stream what was opened here; of no use if the call is over by now */
-  #keep(stream) {
-    const tracks = stream.getTracks();
-    for (const track of tracks) this.state === 'ended' ? track.stop() : this.#own.add(track);
-    this.#alive();
-    return tracks;
-  }
-
-  /** @param {MediaStreamTrack | null} track */
-  #release(track) {
-    track?.stop();
-    if (track) this.#own.delete(track);
-  }
-
-  /** Sends the screen, else the camera, else nothing. */
-  #show() {
-    return this.#replace('video', this.#screen ?? this.#camera);
-  }
-
-  /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
-  async #replace(kind, track) {
-    const before = this.local.getTracks().filter((t) => t.kind === kind && t !== track);
-    for (const old of before) this.local.removeTrack(old);
-    if (track) this.local.addTrack(track);
-    await Promise.all(this.#inner().map((peer) => peer.link?.send(kind, track)));
-    if (kind === 'audio') before.forEach((old) => this.#release(old));
-    this.emit('local', this.local);
   }
 
   /** Takes the call that rings here. */
   async #join() {
-    this.#alive();
+    this.alive();
     this.#joining = true;
     const { from_user_id, offer, participants = [], call_id } = this.invitation ?? {};
     const inviter = this.#peer(`${from_user_id}`);

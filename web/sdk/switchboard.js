@@ -28,7 +28,7 @@ export class Switchboard extends Emitter {
     /** @param {import('./peer.js').Chosen} changed */
     use: async (changed) => {
       Object.assign(this.chosen, changed);
-      await Promise.all([...this.#live].map((call) => call.reopen(changed)));
+      await Promise.all([...this.#live].map((call) => call.media.reopen(changed)));
     },
   };
   /** @internal @type {import('./peer.js').Chosen} */

@@ -274,7 +274,9 @@ fn joined(library: &Path) -> String {
         };
         lines.map(line).collect::<Vec<_>>().join("\n")
     };
-    ["base.js", "connection.js", "peer.js", "people.js", "call.js", "switchboard.js"].map(unbound).join("\n")
+    ["base.js", "connection.js", "peer.js", "people.js", "media.js", "call.js", "switchboard.js"]
+        .map(unbound)
+        .join("\n")
 }
 
 /// Which of these scripts are not the programs beside them.

@@ -23,16 +23,14 @@ export class Call extends Emitter<CallEvents> {
     expiresAt: number | null;
     /** @type {number | null} */
     since: number | null;
-    local: MediaStream;
-    muted: boolean;
-    cameraOn: boolean;
-    sharing: boolean;
     /** @internal @type {Message | null} the invitation that rang here, or crossed ours */
     invitation: Message | null;
     /** @internal @type {Message[]} what came before the service had numbered this call */
     backlog: Message[];
     /** @internal whether the invitation is out */
     invited: boolean;
+    /** @internal */
+    media: Media;
     direction: "in" | "out";
     type: CallType;
     from: {
@@ -41,6 +39,10 @@ export class Call extends Emitter<CallEvents> {
     };
     /** Seconds since it was answered. */
     get duration(): number;
+    get local(): MediaStream;
+    get muted(): boolean;
+    get cameraOn(): boolean;
+    get sharing(): boolean;
     /** @param {MediaOptions} [options] */
     answer({ type, stream }?: MediaOptions): Promise<void>;
     decline(): void;
@@ -69,15 +71,12 @@ export class Call extends Emitter<CallEvents> {
     end(reason: string): void;
     /** @internal @param {boolean} away whether our own socket is */
     away(away: boolean): void;
-    /** @internal @param {(link: Link) => void} f */
-    links(f: (link: Link) => void): void;
+    /** @internal @template T @param {(link: Link) => T} f */
+    links<T>(f: (link: Link) => T): T[];
     /** @internal Says so at once, as the page goes. */
     abandon(): void;
-    /** @internal Other devices were chosen. @param {{ microphone?: string, camera?: string }} changed */
-    reopen(changed: {
-        microphone?: string;
-        camera?: string;
-    }): Promise<void>;
+    /** @internal Throws once it is over. */
+    alive(): void;
     #private;
 }
 export type PeerStats = import("./peer.js").PeerStats;
@@ -145,5 +144,6 @@ export type Inner = Peer & {
     why: string;
 };
 import { Emitter } from './base.js';
+import { Media } from './media.js';
 import { Link } from './peer.js';
 import { SwitchboardError } from './base.js';

@@ -167,7 +167,32 @@ fn only_changed_rows_are_saved_and_the_forgotten_are_forgotten() {
     }
     assert_eq!(tracker.unsaved(at(41.0)).len(), 1);
     assert!(tracker.unsaved(at(42.0)).is_empty());
-    assert!(tracker.is_empty());
+    assert_eq!((tracker.len(), tracker.forgotten()), (0, vec![user("7")]));
+    assert!(tracker.forgotten().is_empty(), "once");
+}
+
+#[test]
+fn who_left_is_forgotten_once_that_is_saved_and_shown_however_much_later_a_look_was_planned() {
+    let mut tracker = Tracker::new(Patience { linger: Duration::from_secs(2), ..Patience::default() });
+    let leave = |tracker: &mut Tracker, name, clean, then| {
+        let (session, _) = open(tracker, name, "a", at(0.0));
+        tracker.take_changes(at(0.0));
+        tracker.disconnect(&user(name), &DeviceId::parse("a").unwrap(), session, clean, at(then));
+    };
+    leave(&mut tracker, "7", true, 1.0);
+    leave(&mut tracker, "8", false, 1.0);
+    tracker.take_changes(at(1.0));
+    assert_eq!(tracker.unsaved(at(1.0)).len(), 2);
+    assert!(tracker.unsaved(at(2.0)).is_empty());
+    assert_eq!(tracker.forgotten(), [user("7")], "the other one may be back in a moment");
+    tracker.sweep(at(4.0));
+    tracker.take_changes(at(4.0));
+    assert_eq!(tracker.unsaved(at(5.0)).len(), 1);
+    tracker.unsaved(at(6.0));
+    assert_eq!((tracker.forgotten(), tracker.len()), (vec![user("8")], 0));
+    open(&mut tracker, "7", "a", at(7.0));
+    tracker.sweep(at(31.0));
+    assert_eq!(status(&tracker, "7", at(31.0)), Status::Online, "what was planned before means nothing any more");
 }
 
 #[test]

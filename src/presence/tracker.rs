@@ -1,5 +1,6 @@
 //! The tracker: devices, what users said, and what they are engaged in.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,8 @@ pub struct Tracker {
     doubtful: Vec<UserId>,
     /// The same, noted by the pulses themselves.
     felt: Arc<Felt>,
+    /// Who was forgotten, until somebody asks.
+    forgotten: Vec<UserId>,
     pub(super) last_sweep: Option<Moment>,
     /// Silence before this moment was ours, not theirs.
     pub(super) forgiven: Moment,
@@ -328,15 +331,34 @@ impl Tracker {
             } else if entry.devices.is_empty()
                 && entry.engaged.is_none()
                 && !entry.said_busy
-                && entry.scheduled.is_none()
+                // Nor do they linger, and everybody was shown that.
+                && [&state.0, &entry.published] == [&Published::default(); 2]
             {
                 self.users.remove(&user);
+                self.forgotten.push(user);
             }
+        }
+        self.give_back();
+        rows
+    }
+
+    /// Whom [`Tracker::unsaved`] forgot since this was asked last.
+    pub fn forgotten(&mut self) -> Vec<UserId> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Gives back what a crowd needed that has gone.
+    fn give_back(&mut self) {
+        if is_sparse(self.agenda.len(), self.users.len()) {
+            let users = &self.users;
+            self.agenda.retain(|Reverse((at, user))| users.get(user).is_some_and(|entry| entry.scheduled == Some(*at)));
+        }
+        if is_sparse(self.agenda.capacity(), self.agenda.len()) {
+            self.agenda.shrink_to_fit();
         }
         if is_sparse(self.users.capacity(), self.users.len()) {
             self.users.shrink_to_fit();
         }
-        rows
     }
 
     /// Notes that a user's row may be behind, or the user to be forgotten.
@@ -346,11 +368,6 @@ impl Tracker {
         {
             self.doubtful.push(user.clone());
         }
-    }
-
-    /// Whether anything is known about a user at the moment.
-    pub fn knows(&self, user: &UserId) -> bool {
-        self.users.contains_key(user)
     }
 
     /// How many users are known at the moment.

@@ -249,8 +249,10 @@ impl Directory {
     }
 
     /// Forgets users of whom nothing is left to show.
-    pub(super) fn forget(&self, keep: impl Fn(&UserId) -> bool) {
-        self.users.retain(|user, entry| !entry.devices.is_empty() || keep(user));
+    pub(super) fn forget(&self, users: &[UserId]) {
+        for user in users {
+            self.users.remove(user);
+        }
         if is_sparse(self.users.capacity(), self.users.len()) {
             self.users.shrink_to_fit();
         }

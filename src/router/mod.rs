@@ -169,9 +169,12 @@ impl CallRouter {
         }
     }
 
+    /// Writes whose row is behind, and forgets who is gone.
     fn save_statuses(&mut self) {
         let now = self.now();
         let unsaved = self.tracker.unsaved(now.tick);
+        // In the same turn: in the next they may be back.
+        self.around.directory.forget(&self.tracker.forgotten());
         if unsaved.is_empty() {
             return;
         }
@@ -188,8 +191,6 @@ impl CallRouter {
     fn tidy(&mut self) {
         self.save_statuses();
         self.mailboxes.clear(self.moment());
-        let tracker = &self.tracker;
-        self.around.directory.forget(|user| tracker.knows(user));
     }
 
     /// The next call's number.

@@ -104,7 +104,8 @@ pub(super) struct User {
 #[derive(Debug, Default)]
 pub struct Tracker {
     pub(super) patience: Patience,
-    pub(super) users: HashMap<UserId, User>,
+    /// Boxed, as a map has room for up to twice as many.
+    pub(super) users: HashMap<UserId, Box<User>>,
     /// When to look at a user again, earliest first.
     pub(super) agenda: Agenda,
     pub(super) changed: HashSet<UserId>,
@@ -290,7 +291,7 @@ impl Tracker {
 
     /// The user's last proof of life over all devices, as far as this process knows.
     pub fn last_seen(&self, user: &UserId) -> Option<Moment> {
-        self.users.get(user).and_then(User::last_proof)
+        self.users.get(user).and_then(|entry| entry.last_proof())
     }
 
     /// Users whose public face changed since the last call, as they are shown now.
@@ -382,7 +383,7 @@ impl Tracker {
 
     fn entry(&mut self, user: &UserId, name: Option<String>) -> &mut User {
         if !self.users.contains_key(user) {
-            self.users.insert(user.clone(), User::default());
+            self.users.insert(user.clone(), Box::default());
         }
         let entry = self.users.entry(user.clone()).or_default();
         if name.is_some() {

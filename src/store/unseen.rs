@@ -1,15 +1,16 @@
 //! How many missed calls users have not seen, for many who ask at once: after a restart everybody comes back and
-//! wants to know. Questions gather for a moment, and one query answers them all.
+//! wants to know. Whoever asks alone is answered at once; of many the questions gather, and one query answers them all.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use crate::ids::UserId;
 
 use super::{Store, queries};
 
-/// How long questions gather. A query is several trips to the database's thread, however many it is about.
+/// How long questions gather after a query. It is several trips to the database's thread, however many it is about.
 const GATHERED_FOR: Duration = Duration::from_millis(2);
 
 /// Who asks, and where the answer goes.
@@ -39,8 +40,9 @@ impl Unseen {
 
 async fn keep_answering(store: Store, mut asked: mpsc::UnboundedReceiver<Question>) {
     let mut questions: Vec<Question> = Vec::new();
+    let mut next_query = Instant::now();
     while let Some(first) = asked.recv().await {
-        tokio::time::sleep(GATHERED_FOR).await;
+        sleep_until(next_query).await;
         questions.push(first);
         while questions.len() < queries::KEYS
             && let Ok(next) = asked.try_recv()
@@ -60,5 +62,6 @@ async fn keep_answering(store: Store, mut asked: mpsc::UnboundedReceiver<Questio
             // Unanswered: it is left out of what they are told.
             Err(_) => questions.clear(),
         }
+        next_query = Instant::now() + GATHERED_FOR;
     }
 }

@@ -163,6 +163,10 @@ impl Log {
     fn keep(&mut self, text: Arc<str>, now: Moment) {
         self.seq += 1;
         self.bytes += text.len();
+        if self.kept.is_empty() {
+            // Most sessions are told next to nothing, and room for more would be most of what this takes.
+            self.kept.reserve_exact(1);
+        }
         self.kept.push_back(Kept { at: now, text });
         while self.kept.len() > KEPT || self.bytes > KEPT_BYTES {
             self.drop_first();

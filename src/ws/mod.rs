@@ -182,12 +182,15 @@ pub struct SocketEdge {
 pub fn routes(caps: Caps) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         for served in DIALECTS {
-            let paths = [served.path.to_owned(), format!("{}/", served.path)];
-            let resource = web::resource(paths).app_data(web::Data::from((served.make)(caps)));
-            config.service(match served.addressing {
-                Addressing::User => resource.route(web::get().to(open_user)),
-                Addressing::Profile => resource.route(web::get().to(open_profile)),
-            });
+            let dialect = web::Data::from((served.make)(caps));
+            // Two resources, as one of several paths tries each of them twice.
+            for path in [served.path.to_owned(), format!("{}/", served.path)] {
+                let resource = web::resource(path).app_data(dialect.clone());
+                config.service(match served.addressing {
+                    Addressing::User => resource.route(web::get().to(open_user)),
+                    Addressing::Profile => resource.route(web::get().to(open_profile)),
+                });
+            }
         }
         config.service(web::resource("/ws/{tail:.*}").to(async || no_such_socket()));
     }

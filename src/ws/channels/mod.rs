@@ -73,9 +73,11 @@ impl ChannelsEdge {
 /// Adds the routes. They win over patterns that would match them, so they must be added before [`super::routes`].
 /// The app needs a `web::Data` of [`SocketEdge`] and of [`ChannelsEdge`].
 pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource(["/ws/notifications", "/ws/notifications/"]).route(web::get().to(notifications)))
-        .service(web::resource(["/ws/chat/{conversation}", "/ws/chat/{conversation}/"]).route(web::get().to(chat)));
+    for slash in ["", "/"] {
+        let [own, one] = ["/ws/notifications", "/ws/chat/{conversation}"].map(|path| format!("{path}{slash}"));
+        config.service(web::resource(own).route(web::get().to(notifications)));
+        config.service(web::resource(one).route(web::get().to(chat)));
+    }
 }
 
 async fn notifications(

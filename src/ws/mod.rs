@@ -13,6 +13,7 @@ pub mod frames;
 mod greeting;
 pub mod handshake;
 mod log;
+mod mode;
 pub mod outbox;
 pub mod outlet;
 mod relay;

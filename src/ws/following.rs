@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::log::Room;
-use super::sessions::{Session, lock};
+use super::resumable::Session;
+use super::sessions::lock;
 use crate::clock::{Clock, Moment};
 use crate::dialect::extensions;
 use crate::router::Part;

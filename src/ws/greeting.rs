@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
+use super::resumable::Session;
 use super::session::WsSession;
-use super::sessions::Session;
 use crate::dialect::Inquiry;
 use crate::dialect::extensions::{self, Welcome};
 use crate::ids::UserId;

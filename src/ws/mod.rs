@@ -17,6 +17,7 @@ mod mode;
 pub mod outbox;
 pub mod outlet;
 mod relay;
+mod resumable;
 pub mod session;
 pub mod sessions;
 mod telling;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::outlet::SocketOutlet;
-use super::sessions::Session;
+use super::resumable::Session;
 use crate::signal::Notice;
 
 /// How many messages may wait for a welcome.

@@ -6,131 +6,27 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::following::Following;
-use super::log::{Log, Room};
+use super::log::Log;
 use super::outlet::SocketOutlet;
-use super::watch::{Watchers, Watching};
-use crate::clock::{Clock, Moment};
+use super::resumable::{PARKED_FOR, Session};
+use super::watch::Watchers;
+use crate::clock::Clock;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::router::{Directory, Viewer, Visibility};
-use crate::signal::Notice;
-
-/// How long a session waits for its client.
-pub const PARKED_FOR: Duration = Duration::from_secs(30);
+use crate::router::{Directory, Visibility};
 
 /// How many sessions may be parked, and how many bytes they may keep together.
 const MAX_PARKED: usize = 20_000;
 const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
 
-/// One session.
-pub struct Session {
-    /// Its name. Whoever knows it is its client.
-    pub id: Uuid,
-    device: DeviceId,
-    /// As whom it looks at others: whose it is.
-    pub(super) viewer: Viewer,
-    state: Mutex<State>,
-}
-
-/// What changes of a session.
-pub(super) struct State {
-    pub log: Log,
-    /// Whom it watches, once it watched somebody.
-    pub watching: Option<Box<Watching>>,
-}
-
 /// A panic elsewhere cannot leave these half changed, so a poisoned lock is as good as any.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Session {
-    /// Whoever holds this may write to the session's queue, and waits for nobody else's lock but that.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Its name as its client is told it.
-    pub fn name(&self) -> String {
-        self.id.simple().to_string()
-    }
-
-    /// Numbers a message, keeps it and hands it on; `None` when another socket has taken the session over.
-    pub fn append<R>(
-        &self,
-        by: SessionId,
-        about: Option<&Notice>,
-        text: String,
-        now: Moment,
-        hand_on: impl FnOnce(&str) -> R,
-    ) -> Option<R> {
-        let log = &mut self.state().log;
-        log.is_owned_by(by).then(|| log.append(about, text.into(), now, hand_on))
-    }
-
-    /// Keeps what reached a socket that never came to take the session over.
-    pub fn append_parked(&self, about: Option<&Notice>, text: String, now: Moment) {
-        let log = &mut self.state().log;
-        if log.parked().is_some() {
-            log.append(about, text.into(), now, |_| ());
-        }
-    }
-
-    /// Tells its client a text that can wait; `false` where it has to.
-    pub(super) fn say(&self, text: Arc<str>, now: Moment) -> bool {
-        let slow = {
-            let log = &mut self.state().log;
-            if log.room() != Room::Free {
-                return false;
-            }
-            log.say(text, now)
-        };
-        if let Some(slow) = slow {
-            slow.too_slow();
-        }
-        true
-    }
-
-    /// Does something with the number of the last message, before there can be another.
-    pub fn at_seq(&self, act: impl FnOnce(u64)) {
-        let state = self.state();
-        act(state.log.seq());
-    }
-
-    /// Whether the client has been told this invitation already.
-    pub fn has_told(&self, notice: &Notice) -> bool {
-        self.state().log.has_told(notice)
-    }
-
-    /// The number of the last message.
-    pub fn seq(&self) -> u64 {
-        self.state().log.seq()
-    }
-
-    /// Gives the session to a socket, and that socket everything after `seq`; `None` where it is not all there.
-    fn take_over(&self, by: &Arc<SocketOutlet>, seq: u64, now: Moment) -> Option<Vec<String>> {
-        let log = &mut self.state().log;
-        let who = by.who();
-        if log.parked().is_some_and(|at| now - at > PARKED_FOR) || self.viewer.user != who.user {
-            return None;
-        }
-        // What it watches it watches with the rights it began with.
-        if self.viewer.sees_all && !who.sees_all {
-            return None;
-        }
-        // A generated id cannot be presented again: then the session must be free.
-        let generated = self.device.is_generated() && who.device.is_generated();
-        if self.device != who.device && !(generated && log.parked().is_some()) {
-            return None;
-        }
-        log.take_over(by, seq)
-    }
 }
 
 /// What watchers are to be told of.
@@ -208,12 +104,7 @@ impl Sessions {
     /// A new session for a socket; what its device had before is over.
     pub fn create(&self, outlet: &Arc<SocketOutlet>) -> Arc<Session> {
         let who = outlet.who();
-        let session = Arc::new(Session {
-            id: Uuid::new_v4(),
-            device: who.device.clone(),
-            viewer: Viewer { user: who.user.clone(), sees_all: who.sees_all },
-            state: Mutex::new(State { log: Log::new(outlet), watching: None }),
-        });
+        let session = Arc::new(Session::new(outlet));
         self.by_id.insert(session.id, Arc::clone(&session));
         let key = (who.user.clone(), who.device.clone());
         let before = self.by_device.insert(key, Arc::clone(&session));
@@ -319,6 +210,7 @@ pub(super) mod tests {
     use actix::prelude::*;
 
     use super::*;
+    use crate::clock::Moment;
     use crate::dialect::users::Users;
     use crate::router::Overview;
     use crate::router::messages::{Ask, Connect, Disconnect};

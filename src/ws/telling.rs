@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::Room;
-use super::sessions::{News, Session, Sessions, State, lock};
+use super::resumable::{Session, State};
+use super::sessions::{News, Sessions, lock};
 use super::watch::entry;
 use crate::clock::{Moment, Now};
 use crate::dialect::extensions;

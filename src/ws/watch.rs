@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::outlet::SocketOutlet;
-use super::sessions::{Session, Sessions, State, lock};
+use super::resumable::{Session, State};
+use super::sessions::{Sessions, lock};
 use super::telling::Item;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::dialect::extensions::{self, MAX_WATCHED};

@@ -149,18 +149,22 @@ impl Log {
         handed_on
     }
 
-    /// Tells its client a text of the extensions, or keeps it for the next socket. A socket that takes no more is
-    /// given back, to be closed.
+    /// Tells its client a text of the extensions, or keeps it for the next socket. A socket that takes no more is given
+    /// back, to be closed.
     pub fn say(&mut self, text: Arc<str>, now: Moment) -> Option<Arc<SocketOutlet>> {
-        let written = match &self.outbox {
-            Some(outbox) => outbox.push(OpCode::Text, extensions::numbered(&text, self.seq + 1).as_bytes()),
-            None => Ok(()),
-        };
-        self.keep(text, now);
+        self.keep(Arc::clone(&text), now);
+        self.write(&text)
+    }
+
+    /// Writes the text that was kept last. A socket that takes no more is given back, to be closed.
+    pub fn write(&self, text: &str) -> Option<Arc<SocketOutlet>> {
+        let outbox = self.outbox.as_ref()?;
+        let written = outbox.push(OpCode::Text, extensions::numbered(text, self.seq).as_bytes());
         if written == Err(Refused::Full) { self.outlet.upgrade() } else { None }
     }
 
-    fn keep(&mut self, text: Arc<str>, now: Moment) {
+    /// Numbers a text and keeps it.
+    pub fn keep(&mut self, text: Arc<str>, now: Moment) {
         self.seq += 1;
         self.bytes += text.len();
         if self.kept.is_empty() {

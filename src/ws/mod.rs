@@ -4,6 +4,7 @@
 //! (400), too many connections (503: an upgraded socket would cost what there is too little of). A bad token
 //! is refused after it (4401, 4403), because a browser cannot see an HTTP status here and would try for ever.
 
+mod batch;
 pub mod channels;
 pub mod close;
 pub mod connections;

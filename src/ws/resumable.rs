@@ -1,6 +1,6 @@
 //! One session of a client that said `hello`: what it was told, whom it watches, and the socket it is told by.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -30,8 +30,33 @@ pub struct Session {
 /// What changes of a session.
 pub(super) struct State {
     pub log: Log,
+    /// Until when its client is told nothing more of those it watches.
+    pub rests_until: Moment,
+    pub turn: Turn,
     /// Whom it watches, once it watched somebody.
     pub watching: Option<Box<Watching>>,
+}
+
+/// When a client is told what waits for it of those it watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing waits.
+    Never,
+    /// Without anything else happening: it is in a queue for that.
+    Comes,
+    /// Once the session has a socket.
+    WhenBack,
+}
+
+impl Turn {
+    /// The session has a socket again; whether it has to be queued for that.
+    pub fn came_back(&mut self) -> bool {
+        let waits = *self == Self::WhenBack;
+        if waits {
+            *self = Self::Comes;
+        }
+        waits
+    }
 }
 
 impl Session {
@@ -42,13 +67,27 @@ impl Session {
             id: Uuid::new_v4(),
             device: who.device.clone(),
             viewer: Viewer { user: who.user.clone(), sees_all: who.sees_all },
-            state: Mutex::new(State { log: Log::new(outlet), watching: None }),
+            state: Mutex::new(State {
+                log: Log::new(outlet),
+                rests_until: Moment::default(),
+                turn: Turn::Never,
+                watching: None,
+            }),
         }
     }
 
     /// Whoever holds this may write to the session's queue, and waits for nobody else's lock but that.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// The same where nobody else holds it.
+    pub(super) fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Its name as its client is told it.

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::log::Room;
-use super::resumable::{Session, State};
+use super::resumable::{Session, State, Turn};
 use super::sessions::{News, Sessions, lock};
-use super::watch::entry;
+use super::watch::{Watcher, entry};
 use crate::clock::{Moment, Now};
 use crate::dialect::extensions;
 use crate::ids::UserId;
@@ -96,84 +97,93 @@ impl Teller {
             let Some(watchers) = sessions.watched.get(&change.user).map(|watchers| Arc::clone(&watchers)) else {
                 continue;
             };
-            for (session, name) in watchers.iter() {
-                self.note(sessions, session, (name, &mut change), at_once, &mut ready, now);
+            let mut batch = Batch::new(now);
+            for watcher in watchers.iter() {
+                let visible = sessions.visibility.shows(&change.user, &watcher.session.viewer);
+                self.note(watcher, visible, &mut change, at_once, &mut batch, &mut ready);
             }
+            batch.write();
         }
-        for session in ready {
-            self.tell_one(&session, now);
+        let mut batch = Batch::new(now);
+        for session in &ready {
+            self.tell_one(session, &mut batch);
         }
+        batch.write();
     }
 
     /// Tells one watcher of a change, or notes it for later.
-    fn note(
+    fn note<'a>(
         &mut self,
-        sessions: &Sessions,
-        session: &Arc<Session>,
-        (name, change): (&UserId, &mut Change),
+        Watcher { session, watch }: &'a Watcher,
+        visible: bool,
+        change: &mut Change,
         at_once: bool,
+        batch: &mut Batch<'a>,
         ready: &mut Vec<Arc<Session>>,
-        now: Moment,
     ) {
-        let visible = sessions.visibility.shows(&change.user, &session.viewer);
-        let mut state = session.state();
-        let State { log, watching: Some(watching) } = &mut *state else { return };
-        let behind = watching.is_behind();
-        let Some(told) = watching.users.get_mut(name) else { return };
+        let mut state = batch.state(session);
+        let State { log, rests_until, turn, watching: Some(watching) } = &mut *state else { return };
+        let mut told = watch.told();
         // Before its snapshot a user is no news, and the snapshot will be as new.
         if told.version.is_none_or(|version| version >= change.shown.version) || !(visible || told.visible) {
             return;
         }
         told.visible = visible;
-        let item = change.item(name, visible);
-        let rested = watching.rests_until <= now;
-        if at_once && rested && !behind && log.room() == Room::Free {
+        let item = change.item(&watch.name, visible);
+        let rested = *rests_until <= batch.now;
+        let room = log.room();
+        if at_once && rested && *turn == Turn::Never && room == Room::Free {
             told.version = Some(item.version);
-            watching.rests_until = now + REST;
-            let slow = log.say(Arc::clone(&item.message), now);
-            drop(state);
-            if let Some(slow) = slow {
-                slow.too_slow();
-            }
-            return;
+            // The batch may be written, and a socket closed then.
+            drop(told);
+            *rests_until = batch.now + REST;
+            return batch.say(state, Arc::clone(&item.message));
         }
-        watching.wait(name, Arc::clone(item));
+        if told.news.replace(Arc::clone(item)).is_none() {
+            watching.waiting.push(Arc::clone(watch));
+        }
         // What waits for a session without a socket stays there until it is taken over.
-        if !watching.queued && log.room() != Room::Away {
-            watching.queued = true;
-            let queue = if rested { ready } else { self.later.entry(watching.rests_until).or_default() };
+        if room == Room::Away {
+            if *turn == Turn::Never {
+                *turn = Turn::WhenBack;
+            }
+        } else if *turn != Turn::Comes {
+            *turn = Turn::Comes;
+            let queue = if rested { ready } else { self.later.entry(*rests_until).or_default() };
             queue.push(Arc::clone(session));
         }
     }
 
     /// Tells one watcher what waits for it, if it may be told now.
-    fn tell_one(&mut self, session: &Arc<Session>, now: Moment) {
-        let mut state = session.state();
-        let State { log, watching: Some(watching) } = &mut *state else { return };
-        watching.queued = false;
-        let mut slow = None;
+    fn tell_one<'a>(&mut self, session: &'a Arc<Session>, batch: &mut Batch<'a>) {
+        let mut state = batch.state(session);
+        let State { log, rests_until, turn, watching: Some(watching) } = &mut *state else { return };
+        let mut message = None;
         match log.room() {
-            Room::Away => return,
-            Room::Crowded => watching.rests_until = now + REST,
-            Room::Free if watching.rests_until > now => {}
+            Room::Away => return *turn = Turn::WhenBack,
+            Room::Crowded => *rests_until = batch.now + REST,
+            Room::Free if *rests_until > batch.now => {}
             Room::Free => {
                 let items = watching.take(PER_FRAME);
-                let message = match items.as_slice() {
-                    [] => return,
-                    [one] => Arc::clone(&one.message),
-                    several => extensions::presence_changed(several.iter().map(|item| item.entry.as_str())).into(),
+                message = match items.as_slice() {
+                    [] => None,
+                    [one] => Some(Arc::clone(&one.message)),
+                    several => {
+                        let entries = several.iter().map(|item| item.entry.as_str());
+                        Some(extensions::presence_changed(entries).into())
+                    }
                 };
-                watching.rests_until = now + REST;
-                slow = log.say(message, now);
+                if message.is_some() {
+                    *rests_until = batch.now + REST;
+                }
             }
         }
-        if watching.is_behind() {
-            watching.queued = true;
-            self.later.entry(watching.rests_until).or_default().push(Arc::clone(session));
+        *turn = if watching.waiting.is_empty() { Turn::Never } else { Turn::Comes };
+        if *turn == Turn::Comes {
+            self.later.entry(*rests_until).or_default().push(Arc::clone(session));
         }
-        drop(state);
-        if let Some(slow) = slow {
-            slow.too_slow();
+        if let Some(message) = message {
+            batch.say(state, message);
         }
     }
 }
@@ -305,6 +315,28 @@ mod tests {
         };
         assert_eq!(told.iter().map(versions).collect::<Vec<_>>(), [vec![2], vec![5, 4], vec![6]]);
         assert!(told.iter().zip(2..).all(|(message, seq)| message["seq"] == seq), "{told:?}");
+    }
+
+    #[actix_web::test]
+    async fn who_knows_a_user_by_two_names_is_told_by_both() {
+        let names = users(2..4);
+        let mut scene = Scene::new(&[]);
+        scene.sessions.directory.assign(names[1].clone(), names[0].clone());
+        scene.sessions.watch(&scene.session, &names).unwrap();
+        scene.snapshot(&names);
+        scene.round(&[(&names[0], 1)]);
+        assert_eq!(scene.session.seq(), 2, "by one at once");
+        scene.later(75);
+        scene.round(&[]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (3, None));
+        // By the name it goes on watching only.
+        scene.sessions.unwatch(&scene.session, &names[..1]);
+        scene.later(75);
+        scene.round(&[(&names[0], 2)]);
+        assert_eq!((scene.session.seq(), scene.teller.next()), (4, None));
+        let told = scene.told_after(1);
+        let name = |message: &serde_json::Value| message["users"][0]["user_id"].as_u64();
+        assert_eq!(told.iter().map(name).collect::<Vec<_>>(), [Some(2), Some(3), Some(3)]);
     }
 
     #[actix_web::test]

@@ -2,76 +2,88 @@
 //! Who is told of changes, and when, is [`super::telling`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::outlet::SocketOutlet;
 use super::resumable::{Session, State};
 use super::sessions::{Sessions, lock};
 use super::telling::Item;
-use crate::clock::{Moment, Now, Timestamp};
+use crate::clock::{Now, Timestamp};
 use crate::dialect::extensions::{self, MAX_WATCHED};
 use crate::ids::UserId;
 use crate::router::{Audience, Part, Shown, Viewer};
 use crate::signal::{Payload, Refusal};
 
-/// By whom a user is watched, each with the name it knows the user by. Shared, so that a round of telling goes
-/// through those there were without holding up who comes and goes.
-pub(super) type Watchers = Arc<Vec<(Arc<Session>, UserId)>>;
+/// By whom a user is watched. Shared, so that a round of telling goes through those there were without holding up who
+/// comes and goes.
+pub(super) type Watchers = Arc<Vec<Watcher>>;
 
-/// Whom one session watches, by the names it knows them by: a profile is another name of a user.
-#[derive(Default)]
-pub(super) struct Watching {
-    pub users: HashMap<UserId, Told>,
-    /// The names of those with news that wait.
-    waiting: Vec<UserId>,
-    /// Until when its client is told nothing more.
-    pub rests_until: Moment,
-    /// Its turn will come without anything else happening.
-    pub queued: bool,
+/// A session that watches a user.
+#[derive(Clone)]
+pub(super) struct Watcher {
+    pub session: Arc<Session>,
+    pub watch: Arc<Watch>,
 }
 
-/// What a client knows of one user.
-pub(super) struct Told {
+/// What one client knows of one user it watches. A round of telling comes here from the user without a search.
+pub(super) struct Watch {
+    /// The name the client knows the user by: a profile is another name of a user.
+    pub name: UserId,
     /// Whose the name is.
     user: UserId,
-    /// The newest version it was told; `None` until it was told the first.
+    told: Mutex<Told>,
+}
+
+/// What was told, and what was not yet.
+pub(super) struct Told {
+    /// The newest version its client was told; `None` until it was told the first, and when it watches no more.
     pub version: Option<u64>,
     pub visible: bool,
-    /// What it was not told yet: the newest alone.
-    news: Option<Arc<Item>>,
+    /// What waits for it: the newest alone.
+    pub news: Option<Arc<Item>>,
+}
+
+/// Whom one session watches, by the names it knows them by.
+#[derive(Default)]
+pub(super) struct Watching {
+    users: HashMap<UserId, Arc<Watch>>,
+    /// Those with news that wait.
+    pub waiting: Vec<Arc<Watch>>,
+}
+
+impl Watch {
+    fn new(name: UserId, user: UserId) -> Arc<Self> {
+        Arc::new(Self { name, user, told: Mutex::new(Told { version: None, visible: false, news: None }) })
+    }
+
+    /// Only who holds the session asks, so nobody waits here.
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        lock(&self.told)
+    }
+
+    /// Its client is told no more.
+    fn end(&self) {
+        (self.told().version, self.told().news) = (None, None);
+    }
 }
 
 impl Watching {
-    /// Whether something waits for its client.
-    pub fn is_behind(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Something waits from now on; of one user only the newest does.
-    pub fn wait(&mut self, name: &UserId, news: Arc<Item>) {
-        let Some(told) = self.users.get_mut(name) else { return };
-        if told.news.replace(news).is_none() {
-            self.waiting.push(name.clone());
-        }
-    }
-
     /// Takes so many of those that wait: they count as told.
     pub fn take(&mut self, most: usize) -> Vec<Arc<Item>> {
-        let Self { users, waiting, .. } = self;
         let mut items = Vec::new();
-        let mut names = 0;
-        while let Some(name) = waiting.get(names).filter(|_| items.len() < most) {
-            names += 1;
+        let mut watches = 0;
+        while let Some(watch) = self.waiting.get(watches).filter(|_| items.len() < most) {
+            watches += 1;
             // Who is watched no more, or was told in a snapshot, has no news.
-            let Some(told) = users.get_mut(name) else { continue };
+            let mut told = watch.told();
             if let Some(item) = told.news.take() {
                 told.version = Some(item.version);
                 items.push(item);
             }
         }
-        waiting.drain(..names);
-        if waiting.is_empty() {
-            *waiting = Vec::new();
+        self.waiting.drain(..watches);
+        if self.waiting.is_empty() {
+            self.waiting = Vec::new();
         }
         items
     }
@@ -90,16 +102,18 @@ impl Sessions {
         for name in users {
             let user = resolved(name);
             match watching.users.get(name) {
-                Some(told) if told.user == user => continue,
-                Some(told) => self.forget(session, name, &told.user),
+                Some(watch) if watch.user == user => continue,
+                Some(watch) => self.forget(watch),
                 None => {}
             }
             let mut watchers = self.watched.entry(user).or_default();
             // One text for all who know the user by it.
             let user = watchers.key().clone();
             let name = if *name == user { user.clone() } else { name.clone() };
-            Arc::make_mut(&mut watchers).push((Arc::clone(session), name.clone()));
-            watching.users.insert(name, Told { user, version: None, visible: false, news: None });
+            let watch = Watch::new(name.clone(), user);
+            let watcher = Watcher { session: Arc::clone(session), watch: Arc::clone(&watch) };
+            Arc::make_mut(&mut watchers).push(watcher);
+            watching.users.insert(name, watch);
         }
         Ok(())
     }
@@ -109,18 +123,19 @@ impl Sessions {
         let mut state = session.state();
         let Some(watching) = &mut state.watching else { return };
         if users.is_empty() {
-            watching.users.drain().for_each(|(name, told)| self.forget(session, &name, &told.user));
+            watching.users.drain().for_each(|(_, watch)| self.forget(&watch));
         }
         for name in users {
-            if let Some(told) = watching.users.remove(name) {
-                self.forget(session, name, &told.user);
+            if let Some(watch) = watching.users.remove(name) {
+                self.forget(&watch);
             }
         }
     }
 
-    fn forget(&self, session: &Arc<Session>, name: &UserId, user: &UserId) {
-        self.watched.remove_if_mut(user, |_, watchers| {
-            Arc::make_mut(watchers).retain(|(watcher, known)| !Arc::ptr_eq(watcher, session) || known != name);
+    fn forget(&self, watch: &Arc<Watch>) {
+        watch.end();
+        self.watched.remove_if_mut(&watch.user, |_, watchers| {
+            Arc::make_mut(watchers).retain(|watcher| !Arc::ptr_eq(&watcher.watch, watch));
             watchers.is_empty()
         });
     }
@@ -145,11 +160,11 @@ impl Sessions {
         let slow = {
             // Told before anybody can tell what is newer.
             let mut state = session.state();
-            let State { log, watching } = &mut *state;
+            let State { log, watching, .. } = &mut *state;
             if !log.is_owned_by(socket.who().session) {
                 for name in users {
-                    if let Some(told) = watching.as_mut().and_then(|watching| watching.users.get_mut(name)) {
-                        told.version.get_or_insert(0);
+                    if let Some(watch) = watching.as_ref().and_then(|watching| watching.users.get(name)) {
+                        watch.told().version.get_or_insert(0);
                     }
                 }
                 drop(state);
@@ -161,7 +176,8 @@ impl Sessions {
                 let visible = self.visibility.shows(&user, &session.viewer);
                 let shown = if visible { self.directory.shown(&user) } else { Shown::default() };
                 let earlier = earlier.get(&user).copied().filter(|_| visible);
-                if let Some(told) = watching.as_mut().and_then(|watching| watching.users.get_mut(name)) {
+                if let Some(watch) = watching.as_ref().and_then(|watching| watching.users.get(name)) {
+                    let mut told = watch.told();
                     told.version = Some(shown.version);
                     told.visible = visible;
                     told.news.take_if(|news| news.version <= shown.version);
@@ -179,9 +195,7 @@ impl Sessions {
 
     /// Something may wait for this session, which has a socket again.
     pub(super) fn nudge(&self, session: &Arc<Session>) {
-        let behind =
-            |watching: &mut Box<Watching>| watching.is_behind() && !std::mem::replace(&mut watching.queued, true);
-        if session.state().watching.as_mut().is_some_and(behind) {
+        if session.state().turn.came_back() {
             lock(&self.news).back.push(Arc::clone(session));
             self.bell.notify_one();
         }

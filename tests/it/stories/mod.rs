@@ -33,3 +33,4 @@ mod spoofing;
 mod stalls;
 mod startup;
 mod statistics;
+mod watchers;

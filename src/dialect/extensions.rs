@@ -1,5 +1,7 @@
 //! The extensions: what only sockets that said `hello` are told. The users and profiles dialects share them.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::fields::Fields;
@@ -172,7 +174,15 @@ fn with_reference(frame: ObjectWriter, reference: Option<&Payload>) -> String {
     }
 }
 
+/// How much longer a number makes a message.
+const MAX_NUMBER: usize = r#","seq":18446744073709551615"#.len();
+
 /// A message's text with its number.
 pub fn numbered(text: &str, seq: u64) -> String {
-    text.strip_suffix('}').map_or_else(|| text.to_owned(), |open| format!("{open},\"seq\":{seq}}}"))
+    let Some(open) = text.strip_suffix('}') else { return text.to_owned() };
+    let mut numbered = String::with_capacity(text.len() + MAX_NUMBER);
+    numbered.push_str(open);
+    // A string takes everything.
+    let _ = write!(numbered, ",\"seq\":{seq}}}");
+    numbered
 }

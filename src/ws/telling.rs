@@ -193,10 +193,15 @@ impl Sessions {
     pub async fn keep_telling(self: Arc<Self>) {
         let mut teller = Teller::default();
         let mut tidied = Moment::default();
+        let mut pause_until = Moment::default();
         loop {
             let next = teller.next().map_or(TIDY_EVERY, |due| (due - self.clock.moment()).min(TIDY_EVERY));
             // Waits for a change; somebody's turn may come before.
             let _ = tokio::time::timeout(next, self.bell.notified()).await;
+            let pause = pause_until - self.clock.moment();
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             let now = self.clock.now();
             if now.tick - tidied >= TIDY_EVERY {
                 tidied = now.tick;
@@ -208,9 +213,10 @@ impl Sessions {
                 Change::new(user, shown, now)
             };
             teller.tell(&self, users.into_iter().map(change).collect(), back, now.tick);
-            let took = self.clock.moment() - now.tick;
+            let done = self.clock.moment();
+            let took = done - now.tick;
             if took >= LONG {
-                tokio::time::sleep(took).await;
+                pause_until = done + took;
             }
         }
     }

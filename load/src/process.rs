@@ -1,6 +1,9 @@
 //! The processes under measurement: the service, and the references. Each is pinned to the first core and its
 //! client, this process, to the second, so that they do not take each other's time.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,9 +12,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{Outcome, Plan, reference, tokens};
-
-/// `/proc` counts time in these, on every Linux there is.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Settings with which limits do not limit. What they cost is still paid.
 const UNLIMITED: [(&str, &str); 7] = [
@@ -37,6 +37,8 @@ pub struct Process {
     /// How long it took from its start until it said where it listens.
     pub started_in: Duration,
     child: Child,
+    /// The nanoseconds of each thread there was, so that one that ended counts.
+    threads: RefCell<HashMap<OsString, u64>>,
     _folder: tempfile::TempDir,
 }
 
@@ -91,16 +93,30 @@ impl Process {
             return Err(format!("{name} did not start: {line}{why}").into());
         };
         let started_in = began.elapsed();
-        Ok(Self { name, address, is_service, database, started_in, child, _folder: folder })
+        Ok(Self {
+            name,
+            address,
+            is_service,
+            database,
+            started_in,
+            child,
+            threads: RefCell::default(),
+            _folder: folder,
+        })
     }
 
-    /// What it used so far.
+    /// What it used so far, as the scheduler counts it for each thread: the sum for the process comes in hundredths of
+    /// a second, which is too coarse for what takes a few.
     pub fn spent(&self) -> Outcome<Spent> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name before the parenthesis may hold blanks.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-        Ok(Spent { cpu: (ticks(11) + ticks(12)) / TICKS_PER_SECOND, at: Instant::now() })
+        let mut threads = self.threads.borrow_mut();
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?;
+            // It may end at this moment.
+            let Ok(stat) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let nanoseconds = stat.split(' ').next().unwrap_or_default().parse()?;
+            threads.insert(thread.file_name(), nanoseconds);
+        }
+        Ok(Spent { cpu: threads.values().sum::<u64>() as f64 / 1e9, at: Instant::now() })
     }
 
     /// Its resident memory in KiB.

@@ -38,9 +38,11 @@ struct Told {
 pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
     let sides = [Process::service(plan)?, Process::reference(plan, Kind::Relay)?];
     let watchers = WATCHERS.min(plan.users);
-    // One more: who is watched.
-    let tokens = tokens::mint(watchers + 1)?;
-    let rounds = alternate(plan.rounds, &sides, async |side, _| round(side, &tokens).await).await?;
+    // And who is watched, another user in each round: the sessions of the last one wait for their clients still.
+    let tokens = tokens::mint(watchers + plan.rounds)?;
+    let (watching, watched) = tokens.split_at(watchers);
+    let play = async |side: &Process, at: usize| round(side, watching, (watchers + 1 + at, &watched[at])).await;
+    let rounds = alternate(plan.rounds, &sides, play).await?;
     let samples = |side: usize| rounds[side].iter().map(|told| told.sample.clone()).collect::<Vec<_>>();
     let (ours, theirs) = (samples(0), samples(1));
     let what = format!("presence to {watchers} watchers");
@@ -63,12 +65,11 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
     ])
 }
 
-async fn round(side: &Process, tokens: &[String]) -> Outcome<Told> {
-    let (watched, watching) = tokens.split_last().ok_or("nobody to watch")?;
+async fn round(side: &Process, watching: &[String], (watched, token): (usize, &str)) -> Outcome<Told> {
     let mut sockets = super::open(side.address, watching, side.is_service).await?;
-    let mut user = User::new(side, tokens.len(), watched).await?;
+    let mut user = User::new(side, watched, token).await?;
     if side.is_service {
-        let watch = frame(&format!(r#"{{"type":"presence_subscribe","user_ids":[{}]}}"#, tokens.len()));
+        let watch = frame(&format!(r#"{{"type":"presence_subscribe","user_ids":[{watched}]}}"#));
         for socket in &mut sockets {
             socket.send(&watch).await?;
             socket

@@ -35,6 +35,12 @@ pub trait Outlet: Send + Sync + 'static {
     /// Hands a notice over. `false` when the device can no longer take any: it is gone.
     fn deliver(&self, notice: &Notice) -> bool;
 
+    /// More follows at once: what is delivered from here on may wait for it, until [`Outlet::let_go`].
+    fn hold(&self) {}
+
+    /// No more follows: what waited goes out together.
+    fn let_go(&self) {}
+
     /// Opens or closes the direct way to the other device of a call. While it is open the edge may
     /// deliver candidates of that call itself, without a mailbox in between.
     fn set_route(&self, route: Option<Arc<Route>>);

@@ -22,7 +22,7 @@ use super::session::SocketBudget;
 use super::wire::Input;
 use crate::clock::{Clock, Moment};
 use crate::dialect::{Inbound, Parsed};
-use crate::router::messages::Pulse;
+use crate::router::messages::{Outlet, Pulse};
 
 /// What a session hears.
 pub enum Heard {
@@ -55,6 +55,8 @@ pub struct Ear {
     begun: bool,
     /// What the session has not taken yet.
     heard: Option<Heard>,
+    /// The device that gets candidates which were read together: they are written together.
+    held: Option<Arc<dyn Outlet>>,
 }
 
 impl Ear {
@@ -66,8 +68,8 @@ impl Ear {
         budget: SocketBudget,
         clock: Clock,
     ) -> Rc<RefCell<Self>> {
-        let (listening, begun, heard) = (false, false, None);
-        Rc::new(RefCell::new(Self { input, outlet, pulse, budget, clock, listening, begun, heard }))
+        let (listening, begun, heard, held) = (false, false, None, None);
+        Rc::new(RefCell::new(Self { input, outlet, pulse, budget, clock, listening, begun, heard, held }))
     }
 
     /// Begins.
@@ -90,14 +92,30 @@ impl Ear {
         if !self.listening {
             return Poll::Pending;
         }
-        while self.heard.is_none() {
-            self.heard = match ready!(self.input.poll_next(cx)) {
-                Some(Ok(message)) => self.message(message),
-                Some(Err(why)) => Some(Heard::Fault(why)),
-                None => Some(Heard::End),
+        loop {
+            self.take_in();
+            if let Some(device) = self.held.take() {
+                device.let_go();
+            }
+            if self.heard.is_some() {
+                return Poll::Ready(());
+            }
+            if !ready!(self.input.poll_more(cx)) {
+                self.heard = Some(Heard::End);
+            }
+        }
+    }
+
+    /// Takes in what was read, up to what is for the session.
+    fn take_in(&mut self) {
+        while self.heard.is_none()
+            && let Some(next) = self.input.take()
+        {
+            self.heard = match next {
+                Ok(message) => self.message(message),
+                Err(why) => Some(Heard::Fault(why)),
             };
         }
-        Poll::Ready(())
     }
 
     fn message(&mut self, message: Message) -> Option<Heard> {
@@ -131,13 +149,15 @@ impl Ear {
             }
         }
         let inbound = match inbound {
-            Ok(Inbound::Command(command)) => match self.outlet.try_direct(command) {
-                Some(command) => Ok(Inbound::Command(command)),
-                None => {
-                    self.outlet.acknowledge(reference.as_ref(), None);
-                    return None;
+            Ok(Inbound::Command(command)) => {
+                match self.outlet.try_direct(command, self.input.has_more(), &mut self.held) {
+                    Some(command) => Ok(Inbound::Command(command)),
+                    None => {
+                        self.outlet.acknowledge(reference.as_ref(), None);
+                        return None;
+                    }
                 }
-            },
+            }
             other => other,
         };
         Some(Heard::Text(Box::new(Parsed { reference, inbound })))
@@ -198,6 +218,184 @@ impl<F: Future<Output = ()> + Unpin> Future for Attended<F> {
                 // It has to wait for something else first, and is woken for that.
                 return Poll::Pending;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+
+    use bytes::BytesMut;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::ids::{CallId, UserId};
+    use crate::router::messages::Route;
+    use crate::ws::sessions::Sessions;
+    use crate::ws::sessions::tests::outlet;
+    use crate::ws::upgrade::Raw;
+    use crate::ws::wire::Wire;
+    use crate::ws::{Connections, Limits};
+
+    const CANDIDATE: &str = r#"{"type":"ice_candidate","candidate":{}}"#;
+    const PING: &str = r#"{"type":"ping"}"#;
+
+    /// Counts how often a task is woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What a session did, and what it is to do.
+    #[derive(Default)]
+    struct Session {
+        polled: Cell<usize>,
+        /// It takes nothing of what is heard.
+        waits: Cell<bool>,
+        over: Cell<bool>,
+        waker: RefCell<Option<Waker>>,
+    }
+
+    /// A socket in a call, whose client has said something already.
+    struct Scene {
+        ear: Rc<RefCell<Ear>>,
+        session: Rc<Session>,
+        task: Arc<Woken>,
+        attended: Attended<Pin<Box<dyn Future<Output = ()>>>>,
+        /// The other device of the call, to which nothing can be written yet.
+        other: Arc<SocketOutlet>,
+        _connection: (TcpStream, Wire),
+    }
+
+    /// A client's end of a connection, and the server's.
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    fn masked(text: &str) -> Vec<u8> {
+        let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap()];
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        frame
+    }
+
+    impl Scene {
+        async fn where_client_said(texts: &[&str]) -> Self {
+            let clock = Clock::new();
+            let sessions = Sessions::new(clock, Arc::default(), Arc::default());
+            let (own, other) = (outlet(&sessions, "laptop"), outlet(&sessions, "phone"));
+            let (call, peer) = (CallId::new(1).unwrap(), UserId::parse("1").unwrap());
+            own.set_route(Some(Arc::new(Route { call, peer, outlet: other.clone() })));
+            let (client, stream) = connected().await;
+            let read = BytesMut::from(&texts.iter().flat_map(|text| masked(text)).collect::<Vec<_>>()[..]);
+            let limits = Limits::default();
+            let lease = Arc::new(Connections::default()).take(client.local_addr().unwrap().ip(), &limits).unwrap();
+            let (input, wire) = Wire::open(Raw { stream, read, answer: BytesMut::new() }, lease, &limits);
+            let ear = Ear::new(input, own, Pulse::at(clock.moment()), Box::new(|_| Ok(())), clock);
+            let session = Rc::new(Session::default());
+            let future = {
+                let (ear, session) = (ear.clone(), session.clone());
+                poll_fn(move |cx| {
+                    session.polled.update(|polled| polled + 1);
+                    session.waker.replace(Some(cx.waker().clone()));
+                    while !session.waits.get() && ear.borrow_mut().take().is_some() {}
+                    if session.over.get() { Poll::Ready(()) } else { Poll::Pending }
+                })
+            };
+            let attended = Attended::new(ear.clone(), Box::pin(future) as Pin<Box<dyn Future<Output = ()>>>);
+            Self { ear, session, task: Arc::default(), attended, other, _connection: (client, wire) }
+        }
+
+        fn poll(&mut self) -> Poll<()> {
+            let waker = Waker::from(self.task.clone());
+            Pin::new(&mut self.attended).poll(&mut Context::from_waker(&waker))
+        }
+
+        fn nudge(&self) {
+            self.session.waker.borrow().as_ref().unwrap().wake_by_ref();
+        }
+
+        /// How often the session was polled, and how many candidates reached the other device.
+        fn seen(&self) -> (usize, usize) {
+            (self.session.polled.get(), self.other.outbox().waiting().0)
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_client_is_not_heard_before_its_session_listens() {
+        let mut scene = Scene::where_client_said(&[CANDIDATE]).await;
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (1, 0));
+        scene.ear.borrow_mut().listen();
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (1, 1));
+    }
+
+    #[actix_web::test]
+    async fn a_session_is_polled_for_what_it_is_to_hear_and_not_for_candidates() {
+        let mut scene = Scene::where_client_said(&[CANDIDATE, CANDIDATE, PING, CANDIDATE, PING, CANDIDATE]).await;
+        scene.ear.borrow_mut().listen();
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (3, 4), "at first, and for each ping");
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (3, 4));
+    }
+
+    #[actix_web::test]
+    async fn what_a_session_does_not_take_yet_waits_with_everything_behind_it() {
+        let mut scene = Scene::where_client_said(&[CANDIDATE, PING, CANDIDATE]).await;
+        scene.ear.borrow_mut().listen();
+        scene.session.waits.set(true);
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (2, 1));
+        scene.session.waits.set(false);
+        scene.nudge();
+        assert!(scene.poll().is_pending());
+        assert_eq!(scene.seen(), (3, 2));
+    }
+
+    #[actix_web::test]
+    async fn who_wakes_a_session_wakes_the_task_and_is_heard_once() {
+        let mut scene = Scene::where_client_said(&[]).await;
+        scene.ear.borrow_mut().listen();
+        assert!(scene.poll().is_pending());
+        scene.nudge();
+        scene.nudge();
+        assert_eq!(scene.task.0.load(Ordering::Relaxed), 2);
+        for _ in 0..2 {
+            assert!(scene.poll().is_pending());
+            assert_eq!(scene.seen(), (2, 0));
+        }
+        scene.session.over.set(true);
+        scene.nudge();
+        assert!(scene.poll().is_ready());
+    }
+
+    #[actix_web::test]
+    async fn candidates_that_were_read_together_are_held_no_longer_than_it_takes_to_hear_them() {
+        for said in [&[CANDIDATE; 3][..], &[CANDIDATE, CANDIDATE, PING], &[CANDIDATE, PING, CANDIDATE]] {
+            let mut scene = Scene::where_client_said(said).await;
+            let (mut client, server) = connected().await;
+            let outbox = scene.other.outbox().clone();
+            outbox.open(server.into_split().1, b"");
+            scene.ear.borrow_mut().listen();
+            assert!(scene.poll().is_pending());
+            assert_eq!(outbox.waiting(), (0, 0));
+            drop(outbox.release());
+            let mut seen = Vec::new();
+            client.read_to_end(&mut seen).await.unwrap();
+            let candidates = said.iter().filter(|text| **text == CANDIDATE).count();
+            assert_eq!(String::from_utf8_lossy(&seen).matches("ice_candidate").count(), candidates);
         }
     }
 }

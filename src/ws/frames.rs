@@ -133,6 +133,11 @@ impl FrameReader {
         }
     }
 
+    /// Whether more was read than was taken so far; it may not be a whole message.
+    pub fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// How much is held.
     pub fn held(&self) -> usize {
         self.buffer.len() + self.partial.as_ref().map_or(0, BytesMut::len)

@@ -39,6 +39,8 @@ struct State {
     output: Option<OwnedWriteHalf>,
     frames: VecDeque<Bytes>,
     bytes: usize,
+    /// More follows at once: frames wait for it, to be written together.
+    held: bool,
     /// The first of the frames is the rest of one that is written in part.
     begun: bool,
     /// Set once: the last frame. It has a place of its own, so a full queue has room for it.
@@ -111,12 +113,27 @@ impl Outbox {
                 if state.frames.len() >= frames || state.bytes + frame.len() > bytes {
                     return Err(Refused::Full);
                 }
-                if state.write(frame) > 0 {
+                if state.write(frame) > 0 && !state.held {
                     wake(state);
                 }
                 Ok(())
             },
         )
+    }
+
+    /// Lets frames wait for those that follow, until [`Outbox::let_go`] or until there are as many as one write takes.
+    pub fn hold(&self) {
+        self.state().held = true;
+    }
+
+    /// Writes together what waited.
+    pub fn let_go(&self) {
+        let mut state = self.state();
+        state.held = false;
+        state.try_queued();
+        if state.broken || !state.frames.is_empty() || state.close.is_some() {
+            wake(state);
+        }
     }
 
     /// Writes or queues a text beyond the limits, for what is bounded elsewhere and comes all at once. Until it is
@@ -222,13 +239,33 @@ impl Outbox {
 impl State {
     /// Writes as much as the socket takes while nothing waits.
     fn try_write(&mut self, frame: &[u8]) -> usize {
-        let Some(output) = self.output.as_ref().filter(|_| self.frames.is_empty()) else { return 0 };
-        match output.try_write(frame) {
+        let direct = self.frames.is_empty() && !self.held;
+        let Some(output) = self.output.as_ref().filter(|_| direct) else { return 0 };
+        let written = output.try_write(frame);
+        self.taken(written)
+    }
+
+    /// How much of what was tried is written.
+    fn taken(&mut self, written: io::Result<usize>) -> usize {
+        match written {
             Ok(written) => written,
             Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
             Err(_) => {
                 self.fail();
                 0
+            }
+        }
+    }
+
+    /// Writes as much of the queue as the socket takes at once.
+    fn try_queued(&mut self) {
+        while let Some(output) = self.output.as_ref().filter(|_| !self.frames.is_empty()) {
+            let mut slices = [IoSlice::new(&[]); AT_ONCE];
+            let count = fill(&mut slices, self.frames.iter());
+            let written = output.try_write_vectored(&slices[..count]);
+            match self.taken(written) {
+                0 => return,
+                written => self.advance(written),
             }
         }
     }
@@ -243,14 +280,16 @@ impl State {
         self.begun |= written > 0;
         self.bytes += rest.len();
         self.frames.push_back(Bytes::copy_from_slice(rest));
+        if self.held && self.frames.len() >= AT_ONCE {
+            self.try_queued();
+        }
         rest.len()
     }
 
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Self { output: Some(output), frames, close, .. } = self else { return Poll::Pending };
         let mut slices = [IoSlice::new(&[]); AT_ONCE];
-        let queued = frames.iter().chain(close.as_ref());
-        let count = slices.iter_mut().zip(queued).map(|(slice, frame)| *slice = IoSlice::new(frame)).count();
+        let count = fill(&mut slices, frames.iter().chain(close.as_ref()));
         Pin::new(output).poll_write_vectored(cx, &slices[..count])
     }
 
@@ -294,6 +333,11 @@ impl State {
         self.close = None;
         self.discard();
     }
+}
+
+/// The first of the frames, for one write; how many.
+fn fill<'a>(slices: &mut [IoSlice<'a>], frames: impl Iterator<Item = &'a Bytes>) -> usize {
+    slices.iter_mut().zip(frames).map(|(slice, frame)| *slice = IoSlice::new(frame)).count()
 }
 
 /// Wakes the writer outside the lock.
@@ -399,6 +443,42 @@ mod tests {
             assert_eq!(frames.len() / 1004 == count, !discard);
             assert_eq!(outbox.waiting(), (0, 0));
         }
+    }
+
+    #[actix_web::test]
+    async fn what_is_held_is_written_together_and_in_order() {
+        let outbox = Outbox::new(10, 1000);
+        let (output, client) = pair().await;
+        outbox.open(output, b"");
+        push(&outbox, "a").unwrap();
+        outbox.hold();
+        push(&outbox, "b").unwrap();
+        push(&outbox, "c").unwrap();
+        assert_eq!(outbox.waiting().0, 2);
+        outbox.let_go();
+        assert_eq!(outbox.waiting(), (0, 0));
+        push(&outbox, "d").unwrap();
+        outbox.hold();
+        push(&outbox, "e").unwrap();
+        assert!(outbox.close(None, false), "nobody waits for who was held when the last frame came");
+        outbox.finish();
+        assert_eq!(written(&outbox, client).await, b"\x81\x01a\x81\x01b\x81\x01c\x81\x01d\x81\x01e\x88\x00");
+        outbox.let_go();
+    }
+
+    #[actix_web::test]
+    async fn no_more_is_held_than_one_write_takes() {
+        let outbox = Outbox::new(AT_ONCE, 1 << 20);
+        let (output, client) = pair().await;
+        outbox.open(output, b"");
+        outbox.hold();
+        for _ in 0..AT_ONCE * 3 + 1 {
+            assert_eq!(push(&outbox, "a"), Ok(()));
+        }
+        assert_eq!(outbox.waiting().0, 1);
+        outbox.let_go();
+        outbox.finish();
+        assert_eq!(written(&outbox, client).await, b"\x81\x01a".repeat(AT_ONCE * 3 + 1));
     }
 
     #[actix_web::test]

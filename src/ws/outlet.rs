@@ -268,6 +268,14 @@ impl Outlet for SocketOutlet {
         self.tell(Said::Notice(notice))
     }
 
+    fn hold(&self) {
+        self.outbox.hold();
+    }
+
+    fn let_go(&self) {
+        self.outbox.let_go();
+    }
+
     fn set_route(&self, route: Option<Arc<Route>>) {
         self.route.store(route);
         // Two outlets hold each other through their routes: one that is gone must not keep the other.

@@ -7,7 +7,7 @@ use super::channels::Said;
 use super::outlet::SocketOutlet;
 use super::session::WsSession;
 use crate::dialect::channels::Chat;
-use crate::router::messages::{Ask, Peer, Reply, ReplyTo, Route};
+use crate::router::messages::{Ask, Outlet, Peer, Reply, ReplyTo, Route};
 use crate::signal::{Command, Notice, Party, Payload, Refusal};
 
 /// One message on the long way. It has arrived when it is answered, or when the answer can no longer come.
@@ -60,8 +60,14 @@ impl WsSession {
 }
 
 impl SocketOutlet {
-    /// Hands a candidate straight to the other device where that keeps the order; else gives it back.
-    pub(super) fn try_direct(&self, command: Command) -> Option<Command> {
+    /// Hands a candidate straight to the other device where that keeps the order; else gives it back. Where `more`
+    /// follows, the device may be held, and is then put down as `held`.
+    pub(super) fn try_direct(
+        &self,
+        command: Command,
+        more: bool,
+        held: &mut Option<Arc<dyn Outlet>>,
+    ) -> Option<Command> {
         let Command::Candidate { to, payload, extra } = command else { return Some(command) };
         let give_back = |to, payload, extra| Some(Command::Candidate { to, payload, extra });
         if self.is_underway() {
@@ -76,6 +82,10 @@ impl SocketOutlet {
         };
         let from = Party { user: self.who().user.clone(), profile: self.who().profile.clone() };
         let notice = Notice::Candidate { call: route.call, from, payload, extra };
+        if more && held.is_none() {
+            route.outlet.hold();
+            *held = Some(Arc::clone(&route.outlet));
+        }
         if route.outlet.deliver(&notice) {
             return None;
         }

@@ -34,32 +34,44 @@ pub struct Input {
 }
 
 impl Input {
-    /// The next message, or why the socket must be closed; `None` when the client sends no more. After a reason
-    /// what comes is read and dropped.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Close>>> {
-        loop {
-            if !self.deaf {
-                match self.frames.next() {
-                    Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
-                    Ok(None) => {}
-                    Err(why) => {
-                        self.deaf = true;
-                        self.frames.skip();
-                        return Poll::Ready(Some(Err(why)));
-                    }
-                }
-            }
-            match ready!(self.frames.poll_read(&mut self.half, cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(None),
-                Ok(_) if self.deaf => self.frames.skip(),
-                Ok(_) => {}
-            }
+    /// The next message of what was read, or why the socket must be closed; `None` where more must be read. After a
+    /// reason what comes is read and dropped.
+    pub fn take(&mut self) -> Option<Result<Message, Close>> {
+        if self.deaf {
+            return None;
         }
+        let next = self.frames.next();
+        if next.is_err() {
+            self.deaf = true;
+            self.frames.skip();
+        }
+        next.transpose()
     }
 
-    /// The same, to wait for.
+    /// Whether more was read than was taken; it may not be a whole message.
+    pub fn has_more(&self) -> bool {
+        self.frames.has_more()
+    }
+
+    /// Reads once what the client sends; `false` when it sends no more. To be called when [`Input::take`] has no more.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let read = ready!(self.frames.poll_read(&mut self.half, cx));
+        if self.deaf {
+            self.frames.skip();
+        }
+        Poll::Ready(matches!(read, Ok(1..)))
+    }
+
+    /// The next message, or why the socket must be closed; `None` when the client sends no more.
     pub async fn next(&mut self) -> Option<Result<Message, Close>> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        loop {
+            if let Some(next) = self.take() {
+                return Some(next);
+            }
+            if !poll_fn(|cx| self.poll_more(cx)).await {
+                return None;
+            }
+        }
     }
 }
 

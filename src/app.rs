@@ -8,6 +8,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, web};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::oneshot;
 
 use crate::auth::Authenticator;
 use crate::call::Rules;
@@ -75,7 +76,10 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let listener = listen(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let clock = Clock::new();
     let store = Store::open(&settings.database.url, !settings.database.migrate).await.map_err(|e| e.to_string())?;
-    let writer = store.writer();
+    // What decides calls and what writes them are on a thread of their own, together: neither requests nor sockets hold
+    // it up, and what one hands to the other wakes no thread.
+    let core = Arbiter::new();
+    let writer = writer_on(&core, store.clone()).await?;
     let recovered = recovery::recover(&store, clock).await.map_err(|e| e.to_string())?;
     let authenticator = web::Data::new(Authenticator::new(settings, clock)?);
     {
@@ -117,8 +121,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         };
         let ledger = Arc::new(writer.clone());
         let (directory, mailboxes) = (Arc::clone(&directory), Arc::clone(&mailboxes));
-        // An arbiter of its own: neither requests nor sockets hold it up.
-        CallRouter::start_in_arbiter(&Arbiter::new().handle(), move |_| {
+        CallRouter::start_in_arbiter(&core.handle(), move |_| {
             CallRouter::new(router_settings, clock, directory, mailboxes, ledger, recovered.calls)
         })
     };
@@ -176,6 +179,14 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let deadline = settings.server.drain_deadline;
     let shutdown = Shutdown { handle: server.handle(), router, writer, store, sockets: open_sockets, deadline };
     Ok(Service { address, server, shutdown })
+}
+
+/// Starts the writer on an arbiter.
+async fn writer_on(arbiter: &Arbiter, store: Store) -> Result<Writer, String> {
+    let (begun, started) = oneshot::channel();
+    // Whoever waits for it stays until it is there.
+    arbiter.spawn(async move { drop(begun.send(store.writer())) });
+    started.await.map_err(|_| "the writer could not be started".to_owned())
 }
 
 fn listen(bind: SocketAddr) -> std::io::Result<TcpListener> {

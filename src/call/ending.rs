@@ -176,13 +176,13 @@ impl Call {
         out.push(Effect::Tell {
             user: self.legs[leg].user.clone(),
             target: Target::Everyone,
-            notice: Notice::Missed {
+            notice: Box::new(Notice::Missed {
                 call: self.id,
                 from: self.legs[0].user.clone(),
                 name: self.caller_name.clone(),
                 call_type: self.call_type,
                 reason,
-            },
+            }),
         });
     }
 

@@ -166,7 +166,6 @@ pub enum Target {
 
 /// Something a call wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every effect is a notice; a box would be paid for each")]
 pub enum Effect {
     /// Write the call's record. What follows may be told only when it is committed.
     Record,
@@ -176,8 +175,8 @@ pub enum Effect {
         user: UserId,
         /// Which.
         target: Target,
-        /// What.
-        notice: Notice,
+        /// What. In a box, as lists of effects are made and handed on at every event.
+        notice: Box<Notice>,
     },
     /// The user takes part in an answered call from now on. Takes effect at once.
     InCall {

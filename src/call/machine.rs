@@ -313,7 +313,7 @@ impl Call {
     }
 
     pub(super) fn tell(user: &UserId, device: &crate::ids::DeviceId, notice: Notice, out: &mut Vec<Effect>) {
-        out.push(Effect::Tell { user: user.clone(), target: Target::Device(device.clone()), notice });
+        out.push(Effect::Tell { user: user.clone(), target: Target::Device(device.clone()), notice: Box::new(notice) });
     }
 
     /// Sees to it that what just changed is written before what follows is told. One record per event

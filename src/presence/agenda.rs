@@ -58,10 +58,12 @@ impl Tracker {
 
     /// Notes that something about a user may look different, and when to look at them again.
     pub(super) fn touched(&mut self, user: &UserId, now: Moment) {
-        self.changed.insert(user.clone());
         self.doubt(user);
         let (after, forgiven) = (self.patience.offline_after, self.forgiven);
         let Some(entry) = self.users.get_mut(user) else { return };
+        if !std::mem::replace(&mut entry.changed, true) {
+            self.changed.push(user.clone());
+        }
         if !entry.devices.is_empty() {
             entry.linger_until = None;
         }

@@ -1,7 +1,7 @@
 //! The tracker: devices, what users said, and what they are engaged in.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ pub(super) struct User {
     published: Published,
     /// What was last handed out by [`Tracker::unsaved`].
     saved: Option<(Published, Option<Moment>)>,
+    /// Whether the user is among those who may look different.
+    pub(super) changed: bool,
     /// Whether the user is among those it looks at next.
     doubtful: bool,
     /// The earliest time to look at this user again; later entries on the agenda are stale.
@@ -108,7 +110,8 @@ pub struct Tracker {
     pub(super) users: HashMap<UserId, Box<User>>,
     /// When to look at a user again, earliest first.
     pub(super) agenda: Agenda,
-    pub(super) changed: HashSet<UserId>,
+    /// Who may look different.
+    pub(super) changed: Vec<UserId>,
     /// Whose row may be behind, or who may be forgotten: nobody else is looked at for that.
     doubtful: Vec<UserId>,
     /// The same, noted by the pulses themselves.
@@ -299,9 +302,9 @@ impl Tracker {
         let mut changes = Vec::new();
         for user in std::mem::take(&mut self.changed) {
             let published = self.status(&user, now);
-            if let Some(entry) = self.users.get_mut(&user)
-                && entry.published != published
-            {
+            let Some(entry) = self.users.get_mut(&user) else { continue };
+            entry.changed = false;
+            if entry.published != published {
                 entry.published = published.clone();
                 changes.push((user, published));
             }

@@ -178,7 +178,10 @@ fn a_page_reloaded_in_a_group_leaves_it() {
 /// The call's id, who it says is calling and with which name, and who else is in it.
 fn invitation(stage: &Stage, word: &str) -> (String, Option<String>, Vec<String>) {
     let told = stage.effects.iter().rev().find_map(|effect| match effect {
-        Effect::Tell { user: to, notice: Notice::Incoming(incoming), .. } if *to == user(word) => Some(incoming),
+        Effect::Tell { user: to, notice, .. } if *to == user(word) => match &**notice {
+            Notice::Incoming(incoming) => Some(incoming),
+            _ => None,
+        },
         _ => None,
     });
     let incoming = told.expect("an invitation");

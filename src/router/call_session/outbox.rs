@@ -20,7 +20,7 @@ const OWED_FOR: Duration = Duration::from_secs(60);
 
 /// Something to be told, or answered, once everything before it is written.
 pub(super) enum Item {
-    Tell(UserId, Target, Notice),
+    Tell(UserId, Target, Box<Notice>),
     Answer(ReplyTo, Result<Reply, Refusal>),
     Show(Overview, Vec<CallSeen>),
 }

@@ -72,7 +72,7 @@ impl World {
         let before = before.unwrap_or((Phase::Initiated, Vec::new()));
         let mut undelivered = Vec::new();
         for effect in effects {
-            let closing = matches!(&effect, Effect::Tell { notice: Notice::Closed { .. }, .. });
+            let closing = matches!(&effect, Effect::Tell { notice, .. } if matches!(**notice, Notice::Closed { .. }));
             assert!(before.0 != Phase::Ended || closing, "after the end: {effect:?}");
             match effect {
                 Effect::Record => self.write(id),
@@ -83,7 +83,7 @@ impl World {
                     self.log.push(format!("           {user} {target:?}: {}", words(&notice)));
                     self.may_be_told(id, &user, &notice, &before);
                     match target {
-                        Target::Everyone => assert!(matches!(notice, Notice::Missed { .. })),
+                        Target::Everyone => assert!(matches!(*notice, Notice::Missed { .. })),
                         Target::Device(device) => {
                             if !self.hand_over(id, &user, &device, &notice) {
                                 undelivered.push(Event::Undelivered { user, device });

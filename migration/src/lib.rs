@@ -19,6 +19,7 @@ mod m20261121_000009_call_reports;
 mod m20261121_000010_by_time;
 mod m20261121_000011_calls_by_outcome;
 mod m20261121_000012_live_calls;
+mod m20261121_000013_live_rows;
 
 pub use m20261121_000011_calls_by_outcome::ENDED_AS;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_by_time::Migration),
             Box::new(m20261121_000011_calls_by_outcome::Migration),
             Box::new(m20261121_000012_live_calls::Migration),
+            Box::new(m20261121_000013_live_rows::Migration),
         ]
     }
 }

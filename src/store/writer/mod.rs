@@ -6,6 +6,7 @@
 mod attempt;
 mod batch;
 mod known;
+mod pace;
 mod rows;
 mod sql;
 mod task;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::told::Told;
@@ -27,6 +28,9 @@ use task::Task;
 
 /// How many jobs may wait before new calls are refused.
 const QUEUE: usize = 4096;
+
+/// How many jobs, and how many rows of presence, are committed together.
+const TOGETHER: usize = 500;
 
 /// How many status rows travel in one job, so that a call behind them waits for few.
 const STATUSES_PER_JOB: usize = 200;
@@ -73,6 +77,10 @@ struct Sweep {
 struct Shared {
     waiting: AtomicUsize,
     away: AtomicBool,
+    /// While the task gathers, how many waiting jobs are enough; else 0.
+    wanted: AtomicUsize,
+    /// Wakes the task when there are.
+    enough: Notify,
 }
 
 /// The handle of the writer task. Cheap to clone; the task ends when the last handle is gone.
@@ -160,10 +168,12 @@ impl Writer {
 
     fn send(&self, job: Job) {
         // Counted first, because the task may have taken it before this returns.
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.shared.waiting.fetch_add(1, Ordering::SeqCst) + 1;
         // If the task is gone the job is dropped, and with it its receipt, which tells whoever waits.
         if self.queue.send(job).is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        } else if waiting == self.shared.wanted.load(Ordering::SeqCst) {
+            self.shared.enough.notify_one();
         }
     }
 

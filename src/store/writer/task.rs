@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sea_orm::DbBackend;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::attempt::{Outcome, attempt};
 use super::batch::Batch;
 use super::known::Known;
-use super::{Job, Shared};
+use super::pace::{Gather, Pace};
+use super::{Job, Shared, TOGETHER};
 use crate::call::Record;
 use crate::ids::CallId;
 use crate::router::messages::Unwritten;
 use crate::store::{DEADLINE, Store, StoreError};
-
-/// How many jobs, and how many rows of presence, are committed together.
-const TOGETHER: usize = 500;
 
 /// How long anybody waits for a receipt, with room for its answer to travel. A batch gets what its
 /// oldest job has left, but at least [`LEAST`].
@@ -79,18 +78,20 @@ pub(super) struct Task {
     kept: Batch,
     refused: Refused,
     known: Known,
+    pace: Pace,
     flushes: Vec<oneshot::Sender<()>>,
     lock: i32,
 }
 
 impl Task {
     pub fn new(store: Store, jobs: mpsc::UnboundedReceiver<Job>, shared: Arc<Shared>) -> Self {
-        let (kept, refused, known, flushes) = Default::default();
-        Self { store, jobs, shared, kept, refused, known, flushes, lock: rand::random() }
+        let (kept, refused, known, pace, flushes) = Default::default();
+        Self { store, jobs, shared, kept, refused, known, pace, flushes, lock: rand::random() }
     }
 
     pub async fn run(mut self) {
         let mut jobs = Vec::with_capacity(TOGETHER);
+        let mut done = Instant::now();
         loop {
             if self.kept.is_empty() {
                 for flush in self.flushes.drain(..) {
@@ -99,19 +100,42 @@ impl Task {
                 if self.jobs.recv_many(&mut jobs, TOGETHER).await == 0 {
                     return;
                 }
-            } else {
-                // Presence is left over: take what is queued, but do not wait for more.
-                while jobs.len() < TOGETHER
-                    && let Ok(job) = self.jobs.try_recv()
+                // PostgreSQL works elsewhere while more come: waiting would leave both sides idle in turn.
+                let there = self.shared.waiting.load(Ordering::Relaxed);
+                if self.store.inner.backend == DbBackend::Sqlite
+                    && let Some(gather) = self.pace.gather(there, done.elapsed())
                 {
-                    jobs.push(job);
+                    self.wait_for(gather).await;
                 }
             }
+            // What else is queued; where presence is left over, nothing is waited for.
+            while jobs.len() < TOGETHER
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                jobs.push(job);
+            }
             self.shared.waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
-            if !self.commit(&mut jobs).await && !self.outage().await {
+            let (count, began) = (jobs.len(), Instant::now());
+            if self.commit(&mut jobs).await {
+                done = Instant::now();
+                self.pace.committed(count, self.shared.waiting.load(Ordering::Relaxed), done - began);
+            } else if !self.outage().await {
                 return;
             }
         }
+    }
+
+    /// Leaves what is queued where it is until there are enough, without being woken for each.
+    async fn wait_for(&self, Gather { jobs, at_most }: Gather) {
+        // Said before it looks, as whoever sends counts before it looks: one of the two sees the other.
+        self.shared.wanted.store(jobs, Ordering::SeqCst);
+        let enough = async {
+            while self.shared.waiting.load(Ordering::SeqCst) < jobs {
+                self.shared.enough.notified().await;
+            }
+        };
+        let _ = timeout(at_most, enough).await;
+        self.shared.wanted.store(0, Ordering::SeqCst);
     }
 
     /// Commits jobs and answers them. `false` when the database is away.

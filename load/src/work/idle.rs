@@ -17,8 +17,12 @@ const FEW: usize = 1000;
 /// How many connect in one of the rounds that count the cost of connecting.
 const CONNECTING: usize = 5000;
 
-/// How long what users leave behind is given to go: longer than a lost socket lingers.
-const AFTER: Duration = Duration::from_secs(6);
+/// How long what users leave behind is given to go: who left is forgotten at the flush after the next, and what that
+/// freed goes back to the system within some seconds more.
+const AFTER: Duration = Duration::from_secs(20);
+
+/// The same, where nothing is left to be done but to close.
+const CLOSED: Duration = Duration::from_secs(2);
 
 /// Files this process needs besides its sockets.
 const RESERVE: usize = 256;
@@ -119,7 +123,7 @@ async fn resident(side: &Process, tokens: &[String], hello: bool) -> Outcome<Res
         .await?;
     let full = side.resident()?;
     super::close(sockets).await?;
-    tokio::time::sleep(AFTER).await;
+    tokio::time::sleep(if side.is_service { AFTER } else { CLOSED }).await;
     let left = side.resident()?;
     Ok(Resident {
         idle: (idle - empty) / users,

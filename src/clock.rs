@@ -4,9 +4,9 @@
 //! clock, for how long something took. Pure code is handed a [`Now`] and never asks.
 
 use std::ops::{Add, Sub};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A point on this process's monotonic axis, in microseconds since the process read it first.
@@ -75,9 +75,16 @@ impl Clock {
     }
 
     /// The wall clock alone, for what only compares dates.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
     pub fn wall(&self) -> Timestamp {
-        Utc::now().trunc_subsecs(6)
+        Timestamp::from_timestamp_micros(self.wall_micros()).unwrap_or_default()
+    }
+
+    /// The wall clock as microseconds since 1970, for what is asked with every request: making a date of it takes as
+    /// long as reading it.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    pub fn wall_micros(&self) -> i64 {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
     }
 
     /// The monotonic reading alone, for proofs of life.

@@ -10,7 +10,7 @@ use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use env_logger::{Env, Target};
+use env_logger::Env;
 use log::{Level, Log, Metadata, Record};
 
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 const GATHER: Duration = Duration::from_millis(50);
 
 /// How much is written without waiting for more, in bytes.
-const ENOUGH: usize = 64 * 1024;
+const ENOUGH: usize = 128 * 1024;
 
 /// How much may wait while nothing can be written, in bytes. Lines beyond are dropped, and counted.
 const ROOM: usize = 1024 * 1024;
@@ -37,13 +37,16 @@ pub fn start(levels: &str) -> std::io::Result<()> {
     }));
     let levels = env_logger::Builder::from_env(Env::default().default_filter_or(levels));
     let journal = Journal::new(levels, coloured, lines);
-    log::set_max_level(journal.logger.filter());
+    log::set_max_level(journal.levels.filter());
     log::set_boxed_logger(Box::new(journal)).map_err(std::io::Error::other)
 }
 
 /// What env_logger lets through, as lines that are gathered.
 struct Journal<W> {
-    logger: env_logger::Logger,
+    /// Only asked which records are wanted.
+    levels: env_logger::Logger,
+    coloured: bool,
+    clock: Clock,
     lines: Arc<Lines<W>>,
 }
 
@@ -53,30 +56,27 @@ thread_local! {
     static LAST: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
-impl<W: Write + Send + 'static> Journal<W> {
+impl<W> Journal<W> {
     fn new(mut levels: env_logger::Builder, coloured: bool, lines: Arc<Lines<W>>) -> Self {
-        let clock = Clock::new();
-        levels.format(move |to, record| {
-            let mut line = LAST.try_with(Cell::take).unwrap_or_default();
-            line.say(record, clock.wall().timestamp(), coloured);
-            let said = to.write_all(line.text.as_bytes());
-            // A thread that ends has no place for it any more.
-            let _ = LAST.try_with(|last| last.set(line));
-            said
-        });
-        let logger = levels.target(Target::Pipe(Box::new(Gathered(Arc::clone(&lines))))).build();
-        Self { logger, lines }
+        Self { levels: levels.build(), coloured, clock: Clock::new(), lines }
     }
 }
 
 impl<W: Write + Send> Log for Journal<W> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.logger.enabled(metadata)
+        self.levels.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.logger.log(record);
-        if record.level() <= Level::Warn && self.logger.matches(record) {
+        if !self.levels.matches(record) {
+            return;
+        }
+        let mut line = LAST.try_with(Cell::take).unwrap_or_default();
+        line.say(record, self.clock.wall_micros() / 1_000_000, self.coloured);
+        self.lines.add(line.text.as_bytes());
+        // A thread that ends has no place for it any more.
+        let _ = LAST.try_with(|last| last.set(line));
+        if record.level() <= Level::Warn {
             self.lines.write();
         }
     }
@@ -86,25 +86,10 @@ impl<W: Write + Send> Log for Journal<W> {
     }
 }
 
-/// Where env_logger writes: a line each time.
-struct Gathered<W>(Arc<Lines<W>>);
-
-impl<W: Write + Send> Write for Gathered<W> {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.add(line);
-        Ok(line.len())
-    }
-
-    /// Lines are written when it is time, not when env_logger is done with one.
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// One line: `[2026-11-21T14:31:18Z INFO  switchboard::app] draining`.
 struct Line {
     text: String,
-    /// The second it is of, and how that is written.
+    /// The second it is of, and how a line of it begins.
     second: i64,
     time: String,
 }
@@ -124,11 +109,11 @@ impl Line {
         self.text.clear();
         if self.second != second {
             let time = chrono::DateTime::from_timestamp(second, 0).unwrap_or_default();
-            (self.second, self.time) = (second, time.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+            (self.second, self.time) = (second, time.format("[%Y-%m-%dT%H:%M:%SZ ").to_string());
         }
         let (level, colour) = style(record.level());
         let (on, off) = if coloured { (colour, "\x1b[0m") } else { ("", "") };
-        for part in ["[", &self.time, " ", on, level, off, " ", record.target(), "] "] {
+        for part in [&self.time, on, level, off, " ", record.target(), "] "] {
             self.text.push_str(part);
         }
         let head = self.text.len();
@@ -157,7 +142,7 @@ fn style(level: Level) -> (&'static str, &'static str) {
 /// Lines on their way to where they are written, in the order in which they were added.
 struct Lines<W> {
     waiting: Mutex<Waiting>,
-    /// Something waits, or enough.
+    /// For who writes: something waits, after a time when nothing did; or enough does.
     bell: Condvar,
     /// Whoever has this writes what waits: so what is taken first is written first.
     out: Mutex<Out<W>>,
@@ -167,6 +152,8 @@ struct Lines<W> {
 struct Waiting {
     text: Vec<u8>,
     dropped: u64,
+    /// Who writes sleeps until there is something.
+    asleep: bool,
 }
 
 struct Out<W> {
@@ -194,8 +181,9 @@ impl<W: Write> Lines<W> {
         }
         waiting.text.extend_from_slice(line);
         let now = waiting.text.len();
+        let asleep = std::mem::take(&mut waiting.asleep);
         drop(waiting);
-        if before == 0 || (before < ENOUGH && now >= ENOUGH) {
+        if asleep || (before < ENOUGH && now >= ENOUGH) {
             self.bell.notify_one();
         }
     }
@@ -221,12 +209,18 @@ impl<W: Write> Lines<W> {
 
     fn keep_writing(&self) {
         loop {
-            let waiting = lock(&self.waiting);
-            let waiting = self.bell.wait_while(waiting, |waiting| waiting.text.is_empty());
-            let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
             // Others may be on their way.
-            drop(self.bell.wait_timeout_while(waiting, GATHER, |waiting| waiting.text.len() < ENOUGH));
-            self.write();
+            let gathering = lock(&self.waiting);
+            let gathered = self.bell.wait_timeout_while(gathering, GATHER, |waiting| waiting.text.len() < ENOUGH);
+            let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            if waiting.text.is_empty() {
+                // Only now, so that while there is much to say nobody is woken for the first of it.
+                waiting.asleep = true;
+                drop(self.bell.wait_while(waiting, |waiting| waiting.asleep));
+            } else {
+                drop(waiting);
+                self.write();
+            }
         }
     }
 }

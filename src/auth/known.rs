@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Identity;
-use crate::clock::Timestamp;
 
 /// Parts that are locked by themselves.
 const PARTS: usize = 16;
@@ -20,15 +19,15 @@ const HALF: usize = 1024 * 1024;
 /// What a token takes beside its own text, about.
 const BESIDE: usize = 256;
 
-/// A token that nobody showed for so long, or for twice that, is forgotten.
-const UNSEEN: chrono::Duration = chrono::Duration::minutes(10);
+/// A token that nobody showed for so long, or for twice that, is forgotten: ten minutes.
+const UNSEEN: i64 = 600 * 1_000_000;
 
-/// A token that held.
+/// A token that held. Times are microseconds since 1970 here, as the clock reads them.
 pub(super) struct Held {
     /// Whose it is.
     pub identity: Arc<Identity>,
     /// When it holds.
-    pub within: Range<Timestamp>,
+    pub within: Range<i64>,
     /// With which keys that was found out.
     pub edition: u64,
 }
@@ -45,7 +44,7 @@ struct Part {
     young: Half,
     old: Half,
     bytes: usize,
-    since: Timestamp,
+    since: i64,
 }
 
 /// By signature: what was signed, and what is known of it.
@@ -53,7 +52,7 @@ type Half = HashMap<Box<str>, (Box<str>, Held)>;
 
 impl Known {
     /// Whose the token is, where it was kept, still holds, and was checked with the keys of this edition.
-    pub(super) fn find(&self, token: &str, edition: u64, now: Timestamp) -> Option<Arc<Identity>> {
+    pub(super) fn find(&self, token: &str, edition: u64, now: i64) -> Option<Arc<Identity>> {
         let (signed, signature) = token.rsplit_once('.')?;
         let mut part = self.part(signature);
         part.turn_if_old(now);
@@ -73,7 +72,7 @@ impl Known {
     }
 
     /// Keeps a token that holds.
-    pub(super) fn keep(&self, token: &str, held: Held, now: Timestamp) {
+    pub(super) fn keep(&self, token: &str, held: Held, now: i64) {
         if let Some((signed, signature)) = token.rsplit_once('.') {
             self.part(signature).put(signature.into(), signed.into(), held, now);
         }
@@ -87,7 +86,7 @@ impl Known {
 }
 
 impl Part {
-    fn put(&mut self, signature: Box<str>, signed: Box<str>, held: Held, now: Timestamp) {
+    fn put(&mut self, signature: Box<str>, signed: Box<str>, held: Held, now: i64) {
         let bytes = signature.len() + signed.len() + BESIDE;
         if self.bytes + bytes > HALF {
             self.turn(now);
@@ -96,13 +95,13 @@ impl Part {
         self.young.insert(signature, (signed, held));
     }
 
-    fn turn_if_old(&mut self, now: Timestamp) {
+    fn turn_if_old(&mut self, now: i64) {
         if now - self.since > UNSEEN {
             self.turn(now);
         }
     }
 
-    fn turn(&mut self, now: Timestamp) {
+    fn turn(&mut self, now: i64) {
         self.old = std::mem::take(&mut self.young);
         (self.bytes, self.since) = (0, now);
     }
@@ -115,18 +114,18 @@ mod tests {
     use crate::clock::Clock;
     use crate::ids::UserId;
 
-    fn later(now: Timestamp, seconds: i64) -> Timestamp {
-        now + chrono::Duration::seconds(seconds)
+    fn later(now: i64, seconds: i64) -> i64 {
+        now + seconds * 1_000_000
     }
 
-    fn held(now: Timestamp, seconds: i64) -> Held {
+    fn held(now: i64, seconds: i64) -> Held {
         let identity = Arc::new(Identity::plain(UserId::parse("7").unwrap(), Role::User));
         Held { identity, within: now..later(now, seconds), edition: 1 }
     }
 
     #[test]
     fn a_token_is_known_while_it_holds_by_the_keys_it_was_checked_with_and_as_it_was() {
-        let (known, now) = (Known::default(), Clock::new().wall());
+        let (known, now) = (Known::default(), Clock::new().wall_micros());
         known.keep("a.b.sig", held(now, 60), now);
         assert!(known.find("a.b.sig", 1, later(now, 59)).is_some());
         assert!(known.find("a.b.sig", 1, later(now, 60)).is_none(), "expired");
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_stays_and_what_is_not_goes() {
-        let (known, start) = (Known::default(), Clock::new().wall());
+        let (known, start) = (Known::default(), Clock::new().wall_micros());
         for token in ["a.b.s1", "a.b.s2"] {
             known.keep(token, held(start, 100_000), start);
         }
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_much_and_no_more() {
-        let (known, now) = (Known::default(), Clock::new().wall());
+        let (known, now) = (Known::default(), Clock::new().wall_micros());
         for n in 0..50_000 {
             // All of one part.
             known.keep(&format!("{}.{}.s{n}", "h".repeat(50), "p".repeat(700)), held(now, 60), now);

@@ -221,13 +221,14 @@ impl Authenticator {
         let edition = self.keys.edition();
         let (identity, within) = self.check(token).await?;
         let identity = Arc::new(identity);
-        self.known.keep(token, Held { identity: Arc::clone(&identity), within, edition }, self.clock.wall());
+        let within = within.start.timestamp_micros()..within.end.timestamp_micros();
+        self.known.keep(token, Held { identity: Arc::clone(&identity), within, edition }, self.clock.wall_micros());
         Ok(identity)
     }
 
     /// Who bears this token, where it was kept and holds still. Never waits.
     pub fn recall(&self, token: &str) -> Option<Arc<Identity>> {
-        self.known.find(token, self.keys.edition(), self.clock.wall())
+        self.known.find(token, self.keys.edition(), self.clock.wall_micros())
     }
 
     /// Who bears this token, and when it holds.

@@ -114,7 +114,7 @@ impl Drop for Sent {
         let Self { bytes, request, status, began, clock, .. } = self;
         let took = clock.moment() - *began;
         let (seconds, micros) = (took.as_secs(), took.subsec_micros());
-        let (method, path, status) = (request.method(), request.path(), status.as_u16());
+        let (method, path, status) = (request.method(), request.path(), status.as_str());
         match request.peer_addr().map(|peer| peer.ip()) {
             Some(peer) => log::info!(
                 target: "switchboard::access",

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 
-/// The lengths there are, in units: rows of a table that has one for each call. Steps of a third or a half, so that
-/// little is bound for nothing.
-const UNITS: [usize; 10] = [1, 2, 4, 8, 12, 16, 24, 32, 48, MOST];
+/// The lengths there are, in units: rows of a table that has one for each call. Steps of a sixth to a half where there
+/// are many, so that little is bound for nothing.
+const UNITS: [usize; 12] = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, MOST];
 
 /// How many calls are written by one text: well under the variables that either database takes.
 pub(super) const MOST: usize = 64;

@@ -67,16 +67,14 @@ async fn discard(db: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Not `reported`: that is decided when the row is made. Nor what clients said, which is no record's.
+/// Replaced is only what may change: SQLite writes every index of a column that is named, whether its value changes or
+/// not. Not `reported`, which is decided when the row is made, nor what clients said, which is no record's.
 const CALLS: Shape = Shape {
     before: "INSERT INTO calls (id, caller_id, caller_name, call_type, conversation_id, phase, reason, ended_by, \
              started_at, answered_at, ended_at, duration_seconds, idempotency_key, reported) SELECT * FROM (",
-    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (id) DO UPDATE SET caller_id = excluded.caller_id, \
-            caller_name = excluded.caller_name, call_type = excluded.call_type, \
-            conversation_id = excluded.conversation_id, phase = excluded.phase, reason = excluded.reason, \
-            ended_by = excluded.ended_by, started_at = excluded.started_at, answered_at = excluded.answered_at, \
-            ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds, \
-            idempotency_key = excluded.idempotency_key",
+    after: ") AS new WHERE column1 IS NOT NULL ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, \
+            reason = excluded.reason, ended_by = excluded.ended_by, answered_at = excluded.answered_at, \
+            ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds",
     columns: 14,
     for_a_call: 1,
 };

@@ -5,7 +5,7 @@ use super::page::Page;
 use super::phone::ANSWER;
 use super::stage::Stage;
 use crate::harness::socket::connect_call;
-use crate::harness::{PATIENCE, Service, Socket, Store, within};
+use crate::harness::{Service, Socket, Store};
 
 in_browsers!(
     the_numbers_are_those_of_the_database,
@@ -139,14 +139,7 @@ async fn filters_survive_a_reload_and_shape_the_csv(stage: Stage) {
     page.until("they still are", listed, |now| now == 2).await;
     assert_eq!(page.eval("document.querySelector('#filters [name=user]').value").await, "4");
 
-    let folder = stage.store.file("downloads");
-    let downloads = serde_json::json!({ "behavior": "allow", "downloadPath": folder });
-    page.cdp("Browser.setDownloadBehavior", downloads).await.expect("downloads");
-    page.click("#csv").await;
-    let csv = within(PATIENCE, "calls.csv is downloaded", async || {
-        std::fs::read_to_string(folder.join("calls.csv")).ok().filter(|text| !text.is_empty())
-    })
-    .await;
+    let csv = page.downloads("#csv", &stage.store.file("downloads")).await;
     assert_eq!(csv.lines().count(), 3, "a heading and two calls: {csv}");
 }
 

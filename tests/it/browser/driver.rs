@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use fantoccini::error::NewSessionError;
 use fantoccini::{Client, ClientBuilder};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -95,24 +96,35 @@ impl Driver {
 
     /// A browser process of its own, and its process id.
     pub async fn launch(&self, store: &Store, browser: Browser) -> (Client, u32) {
-        let own = uuid::Uuid::new_v4().simple();
-        let film = store.file(&format!("camera-{own}.y4m"));
+        let film = store.file(&format!("camera-{}.y4m", uuid::Uuid::new_v4().simple()));
         camera::write(&film, &browser.user);
         let mut arguments = browser.arguments;
         arguments.push(format!("--use-file-for-fake-video-capture={}", film.display()));
-        arguments.push(format!("--user-data-dir={}", store.file(&format!("browser-{own}")).display()));
-        let capabilities = json!({
-            "goog:chromeOptions": { "args": arguments },
-            "goog:loggingPrefs": { "browser": "ALL" },
-        });
-        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-            .capabilities(serde_json::from_value(capabilities).expect("capabilities"))
-            .connect(&self.url)
-            .await
-            .expect("a browser");
+        // On a busy machine a browser may not come up in the time its driver gives it, which says nothing of the pages.
+        let mut client = self.session(store, &arguments).await;
+        for _ in 0..2 {
+            let Err(why) = &client else { break };
+            println!("a browser did not start, so another one: {why}");
+            client = self.session(store, &arguments).await;
+        }
+        let client = client.expect("a browser");
         let pid = client.capabilities().and_then(|all| all.get("goog:processID")?.as_u64()).expect("its process id");
         let look = json!({ "source": include_str!("inside.js") });
         command::cdp(&client, "Page.addScriptToEvaluateOnNewDocument", look).await.expect("a script for every page");
         (client, u32::try_from(pid).expect("a process id"))
+    }
+
+    async fn session(&self, store: &Store, arguments: &[String]) -> Result<Client, NewSessionError> {
+        let own = store.file(&format!("browser-{}", uuid::Uuid::new_v4().simple()));
+        let mut arguments = arguments.to_vec();
+        arguments.push(format!("--user-data-dir={}", own.display()));
+        let capabilities = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(serde_json::from_value(capabilities).expect("capabilities"))
+            .connect(&self.url)
+            .await
     }
 }

@@ -31,6 +31,16 @@
     return box.width > 0 && box.height > 0;
   };
 
+  /** Whether an element can be seen and, from one picture of the page to the next, stays where it is. */
+  const rests = async (path) => {
+    const place = () => JSON.stringify(find(path)?.getBoundingClientRect());
+    if (!shown(path)) return false;
+    const before = place();
+    // In the first frame there may still be something to lay out.
+    for (let frame = 0; frame < 2; frame += 1) await new Promise((drawn) => { requestAnimationFrame(drawn); });
+    return shown(path) && place() === before;
+  };
+
   /** The element that has the keyboard, in whatever shadow root. */
   const focused = () => {
     let at = document.activeElement;
@@ -102,5 +112,5 @@
     return [...brush.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data.slice(0, 3)];
   };
 
-  window.__look = { find, shown, focused, arrived, ways, sent, recording, calling, centre, open };
+  window.__look = { find, shown, rests, focused, arrived, ways, sent, recording, calling, centre, open };
 })();

@@ -2,6 +2,7 @@
 //! a CSS selector; `switchboard-ring >>> #answer` goes into the shadow root of the first part.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
@@ -12,6 +13,7 @@ use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
 use super::command;
+use crate::harness::within;
 
 /// A browser takes its time, on a busy machine more of it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -157,11 +159,12 @@ impl Page {
         Ok(found)
     }
 
-    /// Clicks as a person would: once the element is there, can be seen, and nothing is in front of it.
+    /// Clicks as a person would: once the element is there, can be seen, stays where it is, and nothing is in front
+    /// of it. (A click goes to a place on the screen: where it was, should the element move in between.)
     pub async fn click(&self, path: &str) {
-        self.until_shown(path).await;
-        let enabled = format!("!__look.find({}).disabled", quoted(path));
-        self.until(format_args!("{path} is enabled"), &enabled, |now| now == true).await;
+        let target = quoted(path);
+        let ready = format!("__look.rests({target}).then((rests) => rests && !__look.find({target}).disabled)");
+        self.until(format_args!("{path} rests and is enabled"), &ready, |now| now == true).await;
         self.insist(path, async |element| element.click().await).await;
     }
 
@@ -173,6 +176,16 @@ impl Page {
             element.send_keys(text).await
         })
         .await;
+    }
+
+    /// Clicks what downloads `calls.csv`, and returns what arrived in a folder that was not there before.
+    pub async fn downloads(&self, path: &str, folder: &Path) -> String {
+        let to = json!({ "behavior": "allow", "downloadPath": folder });
+        self.cdp("Browser.setDownloadBehavior", to).await.expect("downloads");
+        self.click(path).await;
+        // The browser makes the file before it moves what it loaded there.
+        let loaded = async || std::fs::read_to_string(folder.join("calls.csv")).ok().filter(|text| !text.is_empty());
+        within(PATIENCE, "calls.csv is downloaded", loaded).await
     }
 
     /// A page that draws itself again may take an element from under one's fingers.

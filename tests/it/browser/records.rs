@@ -6,7 +6,7 @@ use super::admin::dashboard;
 use super::page::Page;
 use super::stage::Stage;
 use crate::harness::rest::call_id;
-use crate::harness::{PATIENCE, Rest, Service, within};
+use crate::harness::{Rest, Service};
 
 in_browsers!(sixty_calls_are_paged_filtered_and_downloaded, the_course_of_a_group_call_names_everybody);
 
@@ -38,15 +38,9 @@ async fn lists(page: &Page, calls: &[i64]) {
     page.until("these calls are listed", LISTED, |now| *now == serde_json::json!(calls)).await;
 }
 
+/// The rows of the file, its heading first.
 async fn download(stage: &Stage, page: &Page, name: &str) -> Vec<Vec<String>> {
-    let folder = stage.store.file(name);
-    let downloads = serde_json::json!({ "behavior": "allow", "downloadPath": folder });
-    page.cdp("Browser.setDownloadBehavior", downloads).await.expect("downloads");
-    page.click("#csv").await;
-    let text = within(PATIENCE, "calls.csv is downloaded", async || {
-        std::fs::read_to_string(folder.join("calls.csv")).ok().filter(|text| !text.is_empty())
-    })
-    .await;
+    let text = page.downloads("#csv", &stage.store.file(name)).await;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
 }

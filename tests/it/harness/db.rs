@@ -9,7 +9,7 @@ use sea_orm::{
     Statement,
 };
 
-use super::Kind;
+use super::{Kind, eventually};
 
 /// A story's own database: a SQLite file in a folder of its own, or a database in the PostgreSQL that
 /// `./test` started.
@@ -135,6 +135,15 @@ impl Db {
     /// How many rows there are.
     pub async fn count(&self, from: &str, rest: &str) -> usize {
         self.row(&["count(*)"], from, rest).await[0].parse().expect("a count")
+    }
+
+    /// Waits until the service has noticed so many times that a device in a call was lost: it cannot know before the
+    /// connection tells it.
+    pub async fn until_lost(&self, times: usize) {
+        eventually("a device is lost", async || {
+            (self.count("call_events", "WHERE what = 'lost'").await == times).then_some(())
+        })
+        .await;
     }
 
     /// Makes calls two days older, as the service writes times.

@@ -85,10 +85,7 @@ async fn killed_right_after_the_hang_up_the_other_is_told(store: Store) {
     eventually("it is answered", async || (anna.status_of("2").await == "in_call").then_some(())).await;
     // Ben's socket is gone when she hangs up, so he has yet to be told; then the service is killed.
     ben.vanish();
-    eventually("he is lost", async || {
-        (store.open().await.count("call_events", "WHERE what = 'lost'").await == 1).then_some(())
-    })
-    .await;
+    store.open().await.until_lost(1).await;
     anna.hangup(call).await;
     service.restart().await;
     assert_eq!(store.open().await.outcome(call).await, ("ended".to_owned(), "answered".to_owned()));

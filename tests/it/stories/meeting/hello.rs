@@ -78,6 +78,7 @@ async fn who_said_hello_is_told_of_a_page_that_is_lost(store: Store) {
     ben.quiet().await;
     // The other way round: the page is told nothing it does not know.
     anna.vanish();
+    store.open().await.until_lost(2).await;
     shows(&service, "2", "in_call").await;
     ben.quiet().await;
     act(&service, "2", call, "end").await;

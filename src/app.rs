@@ -1,11 +1,11 @@
-//! Builds everything in order and takes it down again. The only file that knows everyone.
+//! Builds everything in order. The only file that knows everyone.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter};
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::Server;
 use actix_web::{App, web};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
@@ -26,19 +26,13 @@ use crate::ice::IceServers;
 use crate::limits::{Initiates, SocketBudget};
 use crate::presence::Patience;
 use crate::recovery;
-use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
 use crate::server;
+use crate::shutdown::Shutdown;
 use crate::sockets::{Members, StoredFacts, TokenAdmission};
 use crate::store::{Store, Unseen, Writer, queries};
 use crate::ws::channels::ChannelsEdge;
-use crate::ws::{self, Connections, Sessions, SocketEdge};
-
-/// How often a draining service looks whether it is idle.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long sockets get to say goodbye before what is unwritten is written, and once more before they are cut off.
-const GOODBYE: Duration = Duration::from_millis(500);
+use crate::ws::{self, Sessions, SocketEdge};
 
 /// How often calls that clients reported and left open are looked for.
 const SETTLE_EVERY: Duration = Duration::from_secs(3600);
@@ -56,16 +50,6 @@ pub struct Service {
     pub address: SocketAddr,
     server: Server,
     shutdown: Shutdown,
-}
-
-/// What it takes to stop in order.
-struct Shutdown {
-    handle: ServerHandle,
-    router: Addr<CallRouter>,
-    writer: Writer,
-    store: Store,
-    sockets: Arc<Connections>,
-    deadline: Duration,
 }
 
 /// Builds the service and starts listening. The error is a sentence.
@@ -202,56 +186,13 @@ impl Service {
     /// Serves until SIGTERM or SIGINT, then drains and stops.
     pub async fn run(self) -> std::io::Result<()> {
         let Self { server, shutdown, .. } = self;
-        let stopping = actix_web::rt::spawn(async move {
-            asked_to_stop().await;
-            shutdown.run().await;
-        });
+        let stopping = actix_web::rt::spawn(shutdown.when_asked());
         let served = server.await;
         // The server is done before its taking down is: the database is closed last.
         if served.is_ok() && stopping.await.is_err() {
             log::error!("the shutdown did not complete; the next start settles what is missing");
         }
         served
-    }
-}
-
-impl Shutdown {
-    /// No new calls; live ones go on until they are over or the deadline passes; then sockets are closed,
-    /// what is unwritten is written, and the listener stops.
-    async fn run(self) {
-        log::info!("draining: no new calls, at most {:?} for those that are live", self.deadline);
-        self.router.do_send(Drain);
-        let drained = tokio::time::timeout(self.deadline, async {
-            while self.router.send(Measure).await.is_ok_and(|load| load.live_calls > 0) {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        });
-        tokio::select! {
-            drained = drained => if drained.is_err() {
-                log::warn!("calls are still live; their records are kept and the next start takes them up");
-            },
-            () = asked_to_stop() => log::warn!("asked again: stopping without waiting for live calls"),
-        }
-        let mut turned = self.router.send(CloseAll).await.is_ok();
-        self.sockets_gone(GOODBYE).await;
-        turned &= self.router.send(Flush).await.is_ok();
-        if !(self.writer.flush().await && turned) {
-            log::error!("not everything could be written; the next start settles what is missing");
-        }
-        // Sockets have left the server, so it does not wait for them.
-        self.sockets_gone(GOODBYE).await;
-        self.handle.stop(true).await;
-        self.store.close().await;
-    }
-
-    /// Waits until no socket is open, but no longer than this.
-    async fn sockets_gone(&self, within: Duration) {
-        let gone = async {
-            while self.sockets.count() > 0 {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        let _ = tokio::time::timeout(within, gone).await;
     }
 }
 
@@ -262,20 +203,6 @@ async fn settle_reported(store: Store, clock: Clock) {
         if let Err(error) = queries::settle_reported(&store, clock.now().wall).await {
             log::warn!("reported calls that were left open are ended later: {error}");
         }
-    }
-}
-
-/// Resolves at the next SIGTERM or SIGINT.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error!("signals cannot be received; only killing the process will stop it");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

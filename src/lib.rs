@@ -21,6 +21,7 @@ pub mod presence;
 pub mod recovery;
 pub mod router;
 pub mod server;
+pub mod shutdown;
 pub mod signal;
 pub mod sockets;
 pub mod store;

@@ -21,7 +21,7 @@ use crate::store::queries::{self, CallRow};
 use crate::store::told::{Said, Told, began};
 
 /// A page logs its call right after it sent the invitation, on another connection: how long that may still be
-/// on its way.
+/// on its way to the record.
 const OVERTAKEN_FOR: Duration = Duration::from_millis(250);
 
 /// The longest duration a page may count.
@@ -153,6 +153,10 @@ async fn logged_already(
     }
     // Before an attempt that failed is taken for the one that is meant: that may be the next, on its way.
     tokio::time::sleep(OVERTAKEN_FOR).await;
+    // On a slow disk it may be there and not yet be written; in an outage it will not be.
+    if edge.writer.healthy() {
+        edge.writer.flush().await;
+    }
     Ok(queries::logged_already(&edge.store, user, conversation, true, now).await?)
 }
 

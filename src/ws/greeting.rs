@@ -15,7 +15,7 @@ use crate::router::Overview;
 use crate::signal::{Payload, Refusal};
 
 /// How long what a `welcome` or a snapshot says is waited for. What is not known by then is left out.
-const KNOWN_WITHIN: Duration = Duration::from_millis(500);
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many questions about others may wait for the welcome.
 const MAX_POSTPONED: usize = 16;

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("router", &["ids", "clock", "signal", "call", "presence"]),
     ("ws", &["ids", "clock", "signal", "presence", "dialect", "router"]),
     ("server", &["ws"]),
+    ("shutdown", &["router", "store", "ws"]),
     ("config", &["ids", "auth"]),
     ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),

@@ -110,13 +110,14 @@ export class Switchboard extends Emitter {
     if (token) headers.set('authorization', `Bearer ${token}`);
     else headers.set('x-user-id', this.user);
     let answer;
+    let body;
     try {
       answer = await fetch(this.url + path.replace(/^\//, ''), { ...init, headers });
+      body = await answer[/json/.test(answer.headers.get('content-type') ?? '') ? 'json' : 'text']();
     } catch (error) {
-      throw new SwitchboardError('disconnected', `${error}`);
+      // Half an answer is none, but a refusal is one by its status alone.
+      if (!answer || answer.ok) throw new SwitchboardError('disconnected', `${error}`);
     }
-    const json = /json/.test(answer.headers.get('content-type') ?? '');
-    const body = await answer[json ? 'json' : 'text']().catch(() => ({}));
     const after = Number(answer.headers.get('retry-after'));
     if (!answer.ok) throw refusal({ retry_after_ms: after ? after * 1000 : undefined, ...body });
     return body;

@@ -166,6 +166,12 @@ impl Directory {
         entry.devices.iter().find(|handle| handle.device == *device).map(|handle| Arc::clone(&handle.outlet))
     }
 
+    /// Since when a device is connected.
+    pub(super) fn since(&self, user: &UserId, device: &DeviceId) -> Option<Moment> {
+        let entry = self.users.get(user)?;
+        entry.devices.iter().find(|handle| handle.device == *device).map(|handle| handle.since)
+    }
+
     /// Where notices for all of a user's devices go.
     pub(super) fn outlets(&self, user: &UserId) -> Vec<Arc<dyn Outlet>> {
         let Some(entry) = self.users.get(user) else { return Vec::new() };

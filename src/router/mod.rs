@@ -63,6 +63,8 @@ struct Live {
     detail: Option<Arc<CallDetail>>,
     /// Over, and everybody told who is there.
     ended: bool,
+    /// Since when one of its participants is free again, though that may not be written yet.
+    released: Option<Moment>,
     /// The caller and its retry key.
     key: Option<RetryKey>,
 }
@@ -130,7 +132,7 @@ impl CallRouter {
         match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
             Ok(effects) => {
                 let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
-                self.calls.insert(id, Live { session, detail: None, ended: false, key: None });
+                self.calls.insert(id, Live { session, detail: None, ended: false, released: None, key: None });
             }
             Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
         }
@@ -156,6 +158,20 @@ impl CallRouter {
         for call in engaged.into_iter().chain(owing.filter(|call| Some(*call) != engaged)) {
             if let Some(live) = self.calls.get(&call) {
                 live.session.do_send(Happen { event: event(), reply: None });
+            }
+        }
+    }
+
+    /// Tells a call that turns out to owe a closing message which devices came while that was being written: by then
+    /// their user was free, and the call not yet among those that care.
+    fn catch_up(&self, call: CallId, user: &UserId, now: Moment) {
+        let Some(Live { session, released: Some(released), .. }) = self.calls.get(&call) else { return };
+        if self.tracker.engaged(user).is_some_and(|engaged| engaged.call == call) {
+            return;
+        }
+        for reach in self.tracker.reaches(user, now) {
+            if self.around.directory.since(user, &reach.device) >= Some(*released) {
+                session.do_send(Happen { event: Event::DeviceBack { user: user.clone(), reach }, reply: None });
             }
         }
     }
@@ -205,7 +221,12 @@ impl CallRouter {
         match progress {
             Progress::InCall(user) => self.tracker.in_call(&user, call, now),
             Progress::InGroup(user) => self.tracker.in_group(&user, call, now),
-            Progress::Released(user) => self.tracker.release(&user, call, now),
+            Progress::Released(user) => {
+                self.tracker.release(&user, call, now);
+                if let Some(live) = self.calls.get_mut(&call) {
+                    live.released.get_or_insert(now);
+                }
+            }
             Progress::Stands(detail) => {
                 if let Some(live) = self.calls.get_mut(&call) {
                     live.detail = Some(detail);
@@ -226,9 +247,10 @@ impl CallRouter {
             }
             Progress::Owing(users) => {
                 for user in users {
-                    let owing = self.owing.entry(user).or_default();
+                    let owing = self.owing.entry(user.clone()).or_default();
                     if !owing.contains(&call) {
                         owing.push(call);
+                        self.catch_up(call, &user, now);
                     }
                 }
             }

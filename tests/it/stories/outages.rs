@@ -13,6 +13,7 @@ on_both!(
     live_calls_go_on_while_the_database_does_not_answer,
     live_calls_go_on_while_the_database_is_gone,
     a_call_that_could_not_be_recorded_never_was,
+    who_is_back_while_the_end_is_being_written_is_told_of_it,
 );
 
 /// Nobody waits longer than this for anything.
@@ -119,4 +120,27 @@ async fn a_call_that_could_not_be_recorded_never_was(store: Store) {
     assert_eq!(rung["status"], "ringing");
     assert_eq!(db.outcome(call_id(&rung)).await.0, "ringing");
     assert_eq!(db.count("call_logs", "").await, 2);
+}
+
+async fn who_is_back_while_the_end_is_being_written_is_told_of_it(store: Store) {
+    let mut outage = Outage::prepare(&store).await;
+    let service = Service::start(outage.store()).await;
+    let (mut anna, mut ben) = (service.device("1", "laptop").await, service.device("2", "phone").await);
+    let rest = service.rest("9");
+    let until = async |user: &str, status: &str| {
+        eventually(status, async || (rest.status_of(user).await == status).then_some(())).await;
+    };
+    anna.invite("2").await;
+    ben.expect("call_invitation").await;
+    until("1", "busy").await;
+    ben.vanish();
+    until("2", "offline").await;
+    outage.jam().await;
+    anna.cancel("2").await;
+    // She is free at once; that it is over is not written yet.
+    until("1", "online").await;
+    let mut ben = service.device("2", "phone").await;
+    outage.end().await;
+    ben.expect("call_cancelled").await;
+    ben.quiet().await;
 }

@@ -134,7 +134,7 @@ where
     round.measuring.store(false, Ordering::Relaxed);
     round.stop.store(true, Ordering::Relaxed);
     let finished = tokio::time::timeout(LAST_ONE, try_join_all(working));
-    let finished = finished.await.map_err(|_| "a pair waits in vain: a message was lost")??;
+    let finished = finished.await.map_err(|_| "a pair waits in vain: a message was lost, or a call refused")??;
     let mut sample = Sample::between(before, after, done_after - done_before);
     let mut pairs = Vec::with_capacity(finished.len());
     for one in finished {

@@ -300,8 +300,10 @@ impl Socket {
     /// Goes away properly, as a browser tab does.
     pub async fn close(mut self) {
         drop(self.socket.close(None).await);
-        // The service's own close frame proves that it took notice.
-        drop(tokio::time::timeout(PATIENCE, async { while self.receive().await {} }).await);
+        // The service answers with a close frame, tells its own parts, and only then ends the connection: when that
+        // has ended, whoever is asked knows.
+        let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{}: its connection goes on", self.who));
     }
 
     /// Says `hello`: the `welcome`.

@@ -28,6 +28,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use crate::harness::{PATIENCE, eventually};
+
 type Outlets = Vec<(UserId, Arc<dyn Outlet>)>;
 
 /// What the fake router heard.
@@ -38,6 +40,8 @@ struct Heard {
     gone: Vec<(UserId, bool)>,
     /// Answers that were held back.
     held: Vec<ReplyTo>,
+    /// How often the worker's thread was held up.
+    stalls: usize,
 }
 
 /// Connects everybody but `full`, relays candidates to the other users, and refuses to hang up.
@@ -211,15 +215,17 @@ fn serve(setup: Setup) -> Server {
         connections: connections.clone(),
     });
     // Holds up the worker's thread, as a stopped process would.
-    let block = async |ms: web::Path<u64>| {
+    let stalls = heard.clone();
+    let block = move |ms: web::Path<u64>| {
+        stalls.lock().unwrap().stalls += 1;
         std::thread::sleep(Duration::from_millis(*ms));
-        "slept"
+        std::future::ready("slept")
     };
     let app = move || {
         App::new()
             .app_data(edge.clone())
             .configure(ws::routes(Caps::default()))
-            .route("/block/{ms}", web::get().to(block))
+            .route("/block/{ms}", web::get().to(block.clone()))
     };
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -251,13 +257,7 @@ impl Server {
     }
 
     async fn until(&self, what: &str, is: impl Fn(&Heard) -> bool) {
-        for _ in 0..500 {
-            if is(&self.heard.lock().unwrap()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("still missing: {what}");
+        eventually(what, async || is(&self.heard.lock().unwrap()).then_some(())).await;
     }
 
     fn outlet(&self, user: &str) -> Arc<dyn Outlet> {
@@ -280,7 +280,7 @@ async fn say(client: &mut Client, frame: Value) {
 }
 
 async fn next(client: &mut Client) -> Message {
-    timeout(Duration::from_secs(5), client.next()).await.expect("nothing came").unwrap().unwrap()
+    timeout(PATIENCE, client.next()).await.expect("nothing came").unwrap().unwrap()
 }
 
 async fn frame(client: &mut Client) -> Value {

@@ -1,13 +1,13 @@
 //! What is relayed, and by which way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use switchboard::ids::{CallId, UserId};
 use switchboard::router::messages::{Reply, Route};
 
 use super::{Setup, frame, say, serve};
+use crate::harness::eventually;
 
 #[actix_web::test]
 async fn a_candidate_is_relayed_with_its_senders_own_name() {
@@ -83,7 +83,7 @@ async fn outlets_with_a_route_to_each_other_are_freed_whether_it_was_opened_befo
         let weak = [Arc::downgrade(&seven), Arc::downgrade(&eight)];
         drop((seven, eight));
         server.heard.lock().unwrap().outlets.clear();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(weak.iter().all(|outlet| outlet.upgrade().is_none()), "late: {late}");
+        let freed = async || weak.iter().all(|outlet| outlet.upgrade().is_none()).then_some(());
+        eventually(&format!("both are freed, late: {late}"), freed).await;
     }
 }

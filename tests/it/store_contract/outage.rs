@@ -7,11 +7,12 @@ use sea_orm::ConnectionTrait;
 
 use super::database::{Db, until};
 use super::*;
+use crate::harness::PATIENCE;
 use switchboard::router::messages::Ledger;
 use switchboard::router::messages::StatusRow;
 use switchboard::store::{Store, Writer, queries};
 
-/// What must hold while the database is away: nobody waits longer than three seconds.
+/// What must hold while the database is away: nobody waits much longer than the two seconds an operation may take.
 async fn live_through_it(writer: &Writer) {
     let start = Instant::now();
     let mut receipts: Vec<_> = (2..300).map(|n| writer.open(ringing(n, "5", &["6"]))).collect();
@@ -25,8 +26,8 @@ async fn live_through_it(writer: &Writer) {
     writer.update(ended(answered(ringing(1, "7", &["8"])), Reason::Completed)).await.unwrap().unwrap_err();
     writer.update(ringing(2, "5", &["6"])).await.unwrap().unwrap_err();
     assert!(writer.mark_seen(id(1), &user("8")).await.is_err());
-    assert!(known.elapsed() < Wait::from_millis(500), "{:?}", known.elapsed());
-    assert!(start.elapsed() < Wait::from_secs(3), "{:?}", start.elapsed());
+    assert!(known.elapsed() < Wait::from_secs(3), "{:?}", known.elapsed());
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert!(!writer.healthy());
     writer.statuses(vec![StatusRow {
         user: user("7"),
@@ -138,7 +139,7 @@ stories! {
         let start = Instant::now();
         assert!(store.ping().await.is_err());
         assert!(queries::call(&store, id(1)).await.is_err());
-        assert!(start.elapsed() < Wait::from_secs(5));
+        assert!(start.elapsed() < 2 * PATIENCE);
         db.admit(true).await;
         and_back(db, &store, &writer).await;
     }
@@ -202,7 +203,7 @@ stories! {
         for sql in [
             "CREATE TABLE landed (id BIGINT)",
             "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN INSERT INTO landed VALUES (NEW.id); PERFORM pg_sleep(3); RETURN NULL; END $$",
+             $$ BEGIN INSERT INTO landed VALUES (NEW.id); PERFORM pg_sleep(4.5); RETURN NULL; END $$",
             "CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON calls DEFERRABLE INITIALLY DEFERRED \
              FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION linger()",
         ] {
@@ -241,7 +242,7 @@ stories! {
         let writer = store.writer();
         let hold = db.hang().await;
         let receipt = writer.open(ringing(1, "7", &["8"]));
-        tokio::time::sleep(Wait::from_millis(700)).await;
+        tokio::time::sleep(Wait::from_millis(200)).await;
         hold.rollback().await.unwrap();
         receipt.await.unwrap().unwrap();
         assert!(writer.healthy());

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use crate::harness::rest::id;
+use crate::harness::socket::Dial;
 use crate::harness::{Rest, Service, Socket, Store, within};
 
 on_both!(a_thousand_calls_survive_three_kills);
@@ -26,24 +27,36 @@ const KILLS: usize = 3;
 /// What is still going on according to the call log.
 const LIVE: &str = "WHERE status IN ('initiated', 'ringing', 'answered')";
 
+/// A caller and their callee.
+type Pair = (String, String);
+
 /// What clients know, together.
 struct Ledger {
+    /// Where the service is now. Whoever kills it keeps it until it is up again, so that nobody knocks at a port that
+    /// may be somebody else's by then.
+    service: RwLock<Service>,
     /// Calls some client was told of.
     acknowledged: RefCell<BTreeSet<i64>>,
-    /// Whether the service is up, so that nobody knocks at a port that may be somebody else's.
-    up: watch::Sender<bool>,
     /// Attempts finished, which is when the kills happen.
     progress: watch::Sender<usize>,
 }
 
 impl Ledger {
-    async fn until_up(&self) {
-        self.up.subscribe().wait_for(|up| *up).await.expect("the killer lives");
+    /// Two people who speak REST.
+    async fn rest(&self, (caller, callee): &Pair) -> (Rest, Rest) {
+        let service = self.service.read().await;
+        (service.rest(caller), service.rest(callee))
+    }
+
+    /// Two people who are about to open a socket.
+    async fn dials(&self, (caller, callee): &Pair) -> (Dial, Dial) {
+        let service = self.service.read().await;
+        (Socket::dial(&service, caller).device("laptop"), Socket::dial(&service, callee).device("phone"))
     }
 }
 
 async fn a_thousand_calls_survive_three_kills(store: Store) {
-    let mut service = Service::with(
+    let service = Service::with(
         &store,
         &[
             ("LIMITS__INITIATES_PER_MINUTE", "100000"),
@@ -55,41 +68,34 @@ async fn a_thousand_calls_survive_three_kills(store: Store) {
         ],
     )
     .await;
-    let address = service.address().to_owned();
     let ledger =
-        Ledger { acknowledged: RefCell::default(), up: watch::Sender::new(true), progress: watch::Sender::new(0) };
+        Ledger { service: RwLock::new(service), acknowledged: RefCell::default(), progress: watch::Sender::new(0) };
 
     // Half of the callers speak REST, half have sockets; each has a callee of their own.
-    let pairs: Vec<(String, String)> = (1..=CALLERS).map(|n| (n.to_string(), (n + 1000).to_string())).collect();
-    let rest: Vec<(Rest, Rest)> = pairs.iter().map(|(a, b)| (service.rest(a), service.rest(b))).collect();
+    let pairs: Vec<Pair> = (1..=CALLERS).map(|n| (n.to_string(), (n + 1000).to_string())).collect();
     let mut kills: Vec<usize> = (0..KILLS).map(|_| rand::random_range(50..CALLERS * CALLS_EACH - 100)).collect();
     kills.sort_unstable();
     println!("kills after {kills:?} attempts");
 
-    let dial = |user: &str, device: &str| Socket::dial(&service, user).device(device);
-    let dials: Vec<_> = pairs.iter().map(|(a, b)| (dial(a, "laptop"), dial(b, "phone"))).collect();
     let killer = async {
         for kill in kills {
             ledger.progress.subscribe().wait_for(|done| *done >= kill).await.expect("the callers live");
-            ledger.up.send_replace(false);
-            service.restart().await;
-            assert_eq!(service.address(), address, "the clients know this address only");
-            ledger.up.send_replace(true);
+            ledger.service.write().await.restart().await;
         }
     };
-    let callers = pairs.iter().zip(&rest).zip(dials).enumerate().map(|(n, ((pair, rest), dials))| {
+    let callers = pairs.iter().enumerate().map(|(n, pair)| {
         let ledger = &ledger;
         async move {
             if n % 2 == 0 {
-                polling_caller(rest, &pair.1, ledger).await;
+                polling_caller(pair, ledger).await;
             } else {
-                socket_caller(dials, pair, ledger).await;
+                socket_caller(pair, ledger).await;
             }
         }
     });
     tokio::join!(killer, join_all(callers));
 
-    let acknowledged = ledger.acknowledged.into_inner();
+    let acknowledged = ledger.acknowledged.take();
     assert!(acknowledged.len() >= 1000, "only {} calls were acknowledged", acknowledged.len());
     let db = store.open().await;
     // Every grace is 3 s at most.
@@ -117,8 +123,10 @@ async fn a_thousand_calls_survive_three_kills(store: Store) {
     println!("{} acknowledged, {} recorded, 0 lost, 0 twice, 0 live", acknowledged.len(), recorded.len());
 
     // Nobody is engaged: their status says so, and each can be in a new call.
-    for ((caller, callee), (a, b)) in pairs.iter().zip(&rest) {
-        for (user, rest) in [(caller, a), (callee, b)] {
+    for pair in &pairs {
+        let (caller, callee) = pair;
+        let (a, b) = ledger.rest(pair).await;
+        for (user, rest) in [(caller, &a), (callee, &b)] {
             let status = rest.status_of(user).await;
             assert!(status == "online" || status == "offline", "user {user} is {status}");
         }
@@ -131,14 +139,15 @@ async fn a_thousand_calls_survive_three_kills(store: Store) {
 }
 
 /// A caller and a callee who speak REST.
-async fn polling_caller((caller, callee): &(Rest, Rest), callee_id: &str, ledger: &Ledger) {
+async fn polling_caller(pair: &Pair, ledger: &Ledger) {
     let mut attempt = 0;
     while attempt < CALLS_EACH {
-        let key = format!("{callee_id}-{attempt}");
-        let Some(call) = initiate(caller, callee, callee_id, &key, ledger).await else { continue };
+        let key = format!("{}-{attempt}", pair.1);
+        let Some(call) = initiate(pair, &key, ledger).await else { continue };
         ledger.acknowledged.borrow_mut().insert(call);
         // What comes now may be lost to a kill; the next attempt clears it away.
         let (post, body) = (|who: &Rest, path: &str| who.request(Method::POST, path), json!({ "call_id": call }));
+        let (caller, callee) = &ledger.rest(pair).await;
         let steps: &[(&Rest, &str)] = match attempt % 4 {
             0 => &[(caller, "/api/call/hangup")],
             1 => &[(callee, "/api/call/reject")],
@@ -153,13 +162,13 @@ async fn polling_caller((caller, callee): &(Rest, Rest), callee_id: &str, ledger
 }
 
 /// One try; `None` where it has to be repeated.
-async fn initiate(caller: &Rest, callee: &Rest, callee_id: &str, key: &str, ledger: &Ledger) -> Option<i64> {
-    ledger.until_up().await;
+async fn initiate(pair: &Pair, key: &str, ledger: &Ledger) -> Option<i64> {
+    let (caller, callee) = &ledger.rest(pair).await;
     for who in [callee, caller] {
         who.try_send(who.request(Method::POST, "/api/status/heartbeat").json(&json!({}))).await.ok()?;
     }
     let request = caller.request(Method::POST, "/api/call/initiate").header("Idempotency-Key", key);
-    let answer = caller.try_send(request.json(&json!({ "callee_id": id(callee_id) }))).await.ok()?;
+    let answer = caller.try_send(request.json(&json!({ "callee_id": id(&pair.1) }))).await.ok()?;
     match answer.status {
         200 => Some(answer.body["call_id"].as_i64().unwrap_or_else(|| panic!("no call_id: {answer:?}"))),
         // A call from before the kill is still there.
@@ -177,20 +186,15 @@ async fn initiate(caller: &Rest, callee: &Rest, callee_id: &str, key: &str, ledg
 }
 
 /// A caller and a callee on sockets, which they open again when they break.
-async fn socket_caller(
-    (caller_dial, callee_dial): (crate::harness::socket::Dial, crate::harness::socket::Dial),
-    (caller_id, callee_id): &(String, String),
-    ledger: &Ledger,
-) {
+async fn socket_caller(pair: &Pair, ledger: &Ledger) {
+    let (caller_id, callee_id) = pair;
     let mut attempt = 0;
     let mut tries = 0;
     while attempt < CALLS_EACH {
-        ledger.until_up().await;
+        let (caller, callee) = ledger.dials(pair).await;
         tries += 1;
         assert!(tries < 50, "caller {caller_id} cannot get on: {attempt} calls after {tries} connections");
-        let (Ok(mut caller), Ok(mut callee)) =
-            (caller_dial.clone().try_open().await, callee_dial.clone().try_open().await)
-        else {
+        let (Ok(mut caller), Ok(mut callee)) = (caller.try_open().await, callee.try_open().await) else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };

@@ -138,7 +138,8 @@ impl Service {
         self.start_again().await;
     }
 
-    async fn until_ready(&self) {
+    /// Waits until it says of itself that it can do everything.
+    pub async fn until_ready(&self) {
         let url = self.url("/readyz");
         within(PATIENCE * 3, "/readyz answers 200", async || {
             let answer = self.client.get(&url).send().await.ok()?;
@@ -194,13 +195,14 @@ pub async fn run(store: &Store, env: &[(&str, &str)], args: &[&str]) -> Ran {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, command).await;
+    let output = tokio::time::timeout(PATIENCE * 3, command).await;
     let output = output.unwrap_or_else(|_| panic!("{args:?} did not end")).expect("the binary");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn logs(store: &Store) -> String {
+/// The end of what the service logged.
+pub fn logs(store: &Store) -> String {
     let text = std::fs::read_to_string(store.file("stderr.log")).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(200)..];

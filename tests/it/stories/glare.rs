@@ -45,7 +45,8 @@ async fn pollers_who_call_each_other_share_one_call(store: Store) {
 }
 
 async fn a_pair_that_always_calls_at_once_never_gets_stuck(store: Store) {
-    let service = Service::with(&store, &[("LIMITS__INITIATES_PER_MINUTE", "100000")]).await;
+    let settings = [("LIMITS__INITIATES_PER_MINUTE", "100000"), ("LIMITS__MESSAGE_BURST", "1000")];
+    let service = Service::with(&store, &settings).await;
     let (mut anna, mut ben) = (service.socket("1").await, service.socket("2").await);
     for _ in 0..15 {
         join(anna.invite("2"), ben.invite("1")).await;

@@ -75,7 +75,7 @@ async fn killed_right_after_the_answer_both_find_their_call(store: Store) {
 }
 
 async fn killed_right_after_the_hang_up_the_other_is_told(store: Store) {
-    let mut service = Service::with(&store, &[("CALL__RESTART_GRACE", "1s"), ("CALL__RECONNECT_GRACE", "1s")]).await;
+    let mut service = Service::start(&store).await;
     let (anna, mut ben) = (service.rest("1"), service.device("2", "phone").await);
     anna.heartbeat().await;
     let offer = json!({ "callee_id": 2, "offer": { "type": "offer", "sdp": "x" } });

@@ -34,7 +34,7 @@ async fn alive<const N: usize>(service: &Service, users: [&str; N]) -> [Rest; N]
 }
 
 async fn a_heartbeat_makes_a_user_online_and_silence_offline(store: Store) {
-    let settings = [("PRESENCE__HEARTBEAT", "500ms"), ("PRESENCE__OFFLINE_AFTER", "1500ms")];
+    let settings = [("PRESENCE__HEARTBEAT", "1s"), ("PRESENCE__OFFLINE_AFTER", "3s")];
     let service = Service::with(&store, &settings).await;
     let watcher = service.rest("9");
     assert_eq!(watcher.status_of("1").await, "offline");
@@ -178,7 +178,7 @@ async fn of_simultaneous_callers_the_first_wins_and_the_others_are_missed(store:
 }
 
 async fn nobody_answers_and_the_ring_times_out(store: Store) {
-    let service = Service::with(&store, &[("CALL__RING_TIMEOUT", "1s")]).await;
+    let service = Service::with(&store, &[("CALL__RING_TIMEOUT", "4s")]).await;
     let [mut anna, mut ben] = alive(&service, ["1", "2"]).await;
     let (_, call) = anna.initiate("2").await;
     ben.mail("incoming_call").await;
@@ -227,8 +227,12 @@ async fn the_same_attempt_again_is_the_same_call(store: Store) {
 }
 
 async fn a_callers_silence_while_ringing_cancels(store: Store) {
-    let settings =
-        [("PRESENCE__HEARTBEAT", "750ms"), ("PRESENCE__OFFLINE_AFTER", "1500ms"), ("CALL__CALLER_GRACE", "500ms")];
+    let settings = [
+        ("PRESENCE__HEARTBEAT", "1s"),
+        ("PRESENCE__OFFLINE_AFTER", "3s"),
+        ("CALL__CALLER_GRACE", "500ms"),
+        ("LIMITS__MESSAGE_BURST", "10000"),
+    ];
     let service = Service::with(&store, &settings).await;
     let mut ben = service.socket("2").await;
     let [anna] = alive(&service, ["1"]).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::rest::call_id;
 use crate::harness::socket::{candidate, description};
-use crate::harness::{Rest, Service, Store, eventually};
+use crate::harness::{PATIENCE, Rest, Service, Store, eventually};
 
 on_both!(
     a_full_mailbox_loses_no_description_and_no_end,
@@ -128,15 +128,15 @@ async fn a_reader_who_waits_is_woken_at_once(store: Store) {
         slowest = slowest.max(at.saturating_duration_since(sent));
     }
     println!("the slowest of 20 took {slowest:?}");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(slowest < PATIENCE, "woken, not answered after all that was waited for: {slowest:?}");
 }
 
 async fn a_poller_who_falls_silent_in_a_call_is_dropped_as_of_the_last_sign(store: Store) {
     let service = Service::with(
         &store,
         &[
-            ("PRESENCE__HEARTBEAT", "300ms"),
-            ("PRESENCE__OFFLINE_AFTER", "1s"),
+            ("PRESENCE__HEARTBEAT", "1s"),
+            ("PRESENCE__OFFLINE_AFTER", "3s"),
             ("PRESENCE__PING_EVERY", "300ms"),
             ("CALL__RECONNECT_GRACE", "1s"),
         ],

@@ -55,7 +55,7 @@ async fn gone_for_good_the_call_is_dropped_as_of_the_moment_of_loss(store: Store
     let record = service.rest("1").final_record(call).await;
     assert_eq!((&record["status"], &record["reason"]), (&"ended".into(), &"dropped".into()));
     // They were connected for an instant; the grace is not part of the call.
-    assert!(record["duration_seconds"].as_i64().is_some_and(|seconds| seconds <= 1), "{record}");
+    assert!(record["duration_seconds"].as_i64().is_some_and(|seconds| seconds < 3), "{record}");
     assert_eq!(store.open().await.outcome(call).await, ("ended".to_owned(), "dropped".to_owned()));
     eventually("both are free", async || (service.rest("9").status_of("1").await == "online").then_some(())).await;
 }

@@ -216,10 +216,10 @@ async fn the_pages_order_of_logging_beside_a_live_call(store: Store) {
     let mut invitation = crate::harness::socket::invitation("2");
     invitation["conversation_id"] = Value::Null;
     anna.send(invitation).await;
+    let id = call_id(&ben.expect("call_invitation").await);
     let created = rest.post("/api/call-logs?profile_id=1&profile_type=student", log(77)).await;
     assert_eq!(created.status, 200);
-    let id = created.ok()["call_log_id"].as_i64().expect("an id");
-    assert_eq!(call_id(&ben.expect("call_invitation").await), id);
+    assert_eq!(created.ok()["call_log_id"], id);
     let path = format!("/api/call-logs/{id}?profile_id=1&profile_type=student");
     // Said too early, an answer is nothing.
     let early = rest.put(&path, json!({ "status": "answered" })).await.ok();

@@ -188,8 +188,8 @@ async fn a_second_process_on_the_port_says_so_and_touches_nothing(store: Store) 
     ben.expect("call_invitation").await;
     service.rest("2").post("/api/status/update", json!({ "status": "busy" })).await.ok();
     let rows = async || store.open().await.rows(&["user_id", "status"], "user_status", "ORDER BY user_id").await;
-    crate::harness::eventually("the statuses are written", async || (rows().await.len() == 2).then_some(())).await;
-    let before = rows().await;
+    let before = ["1", "2"].map(|user| vec![user.to_owned(), "busy".to_owned()]);
+    crate::harness::eventually("both are written down as busy", async || (rows().await == before).then_some(())).await;
     // The database it must not touch, and another that does not exist yet, which it must not make.
     let fresh = format!("sqlite://{}?mode=rwc", store.file("fresh.db").display());
     for url in [store.url(), &fresh] {

@@ -61,7 +61,7 @@ async fn a_dropped_member_leaves_a_group_that_goes_on(store: Store) {
 }
 
 async fn a_group_call_survives_a_crash(store: Store) {
-    let mut service = Service::with(&store, &[("CALL__RESTART_GRACE", "3s")]).await;
+    let mut service = Service::with(&store, &[("CALL__RESTART_GRACE", "6s")]).await;
     let ([mut anna, ben, cleo], call) = three(&service).await;
     let mut dora = service.device("4", "d").await;
     bring(&mut anna, call, "4", "a to d").await;

@@ -48,10 +48,13 @@ async fn nothing_is_lost_or_doubled_when_the_socket_drops_in_a_burst(store: Stor
         tokio::join!(burst, listening);
         let last = got.iter().map(seq).max().unwrap_or(0);
         let mut ben = Socket::dial(&service, "2").device("phone").open_silently().await;
-        for number in 51..=100 {
-            anna.candidate("2", number).await;
-        }
-        let welcome = ben.resume(&session, last).await;
+        // She goes on while he asks for what he missed.
+        let more = async {
+            for number in 51..=100 {
+                anna.candidate("2", number).await;
+            }
+        };
+        let (welcome, ()) = tokio::join!(ben.resume(&session, last), more);
         assert_eq!((&welcome["recovered"], &welcome["seq"]), (&json!(true), &json!(last)), "round {round}");
         while got.iter().filter(|message| message["type"] == "ice_candidate").count() < 100 {
             let next = ben.next_within(PATIENCE).await;

@@ -133,7 +133,7 @@ async fn a_group_of_every_dialect(store: Store) {
 
 /// A group with losses among those who never said hello.
 async fn nobody_hears_what_they_do_not_know(store: Store) {
-    let service = Service::with(&store, &[("CALL__RECONNECT_GRACE", "1s"), ("CALL__RING_TIMEOUT", "2s")]).await;
+    let service = Service::with(&store, &[("CALL__RECONNECT_GRACE", "1s"), ("CALL__RING_TIMEOUT", "5s")]).await;
     let mut anna = service.device("1", "laptop").await;
     let mut ben = page(&service, "2").await;
     let mut chat_of_ben = chat(&service, "2").await;

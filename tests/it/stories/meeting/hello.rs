@@ -191,7 +191,8 @@ async fn a_profile_is_watched_by_any_of_its_names(store: Store) {
     }
     gone.sort();
     assert_eq!(gone, ["\"tutor_1\"", "\"tutor_2\"", "7"]);
-    anna.send(json!({ "type": "presence_unsubscribe", "user_ids": ["tutor_1"] })).await;
+    anna.send(json!({ "type": "presence_unsubscribe", "user_ids": ["tutor_1"], "ref": "u" })).await;
+    assert_eq!(anna.expect("ack").await["ref"], json!("u"));
     let _tia = Socket::dial_profile(&service, "1", "tutor").token(&token).device("board").open().await;
     let changed = anna.expect("presence_changed").await;
     assert_eq!((&changed["users"][0]["user_id"], changed["users"].as_array().map(Vec::len)), (&json!(7), Some(1)));

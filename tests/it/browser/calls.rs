@@ -1,8 +1,9 @@
 //! Two people call each other: how it is on both screens, and what is kept of it.
 
+use super::page::PATIENCE;
 use super::phone::{ANSWER, DECLINE, RING, talk};
 use super::stage::Stage;
-use crate::harness::{PATIENCE, Service, Store, within};
+use crate::harness::{Service, Store, within};
 
 in_browsers_on_both!(a_video_call_is_seen_and_heard_on_both_sides, who_gives_up_leaves_a_missed_call);
 
@@ -20,12 +21,13 @@ mod alone {
     );
 }
 
-/// Waits until every call has ended and returns `reason` of each, as the database has it, oldest first.
+/// Waits until there were calls and every one has ended, and returns `reason` of each, as the database has it, oldest first.
 pub async fn reasons(store: &Store) -> Vec<String> {
     let db = store.open().await;
     within(PATIENCE, "every call has ended in the database", async || {
         let rows = db.rows(&["reason", "ended_at"], "calls", "ORDER BY id").await;
-        rows.iter().all(|row| !row[1].is_empty()).then(|| rows.iter().map(|row| row[0].clone()).collect())
+        let ended = !rows.is_empty() && rows.iter().all(|row| !row[1].is_empty());
+        ended.then(|| rows.into_iter().map(|mut row| row.remove(0)).collect())
     })
     .await
 }
@@ -126,7 +128,7 @@ async fn who_is_not_there_is_offline_and_finds_the_call_later(stage: Stage) {
 }
 
 async fn who_does_not_answer_has_missed_it(stage: Stage) {
-    let service = Service::with(&stage.store, &[("CALL__RING_TIMEOUT", "2s")]).await;
+    let service = Service::with(&stage.store, &[("CALL__RING_TIMEOUT", "8s")]).await;
     let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
     anna.dial("2", "voice").await;
     ben.rings_for("1").await;

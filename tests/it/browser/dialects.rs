@@ -2,7 +2,7 @@
 
 use super::calls::reasons;
 use super::driver::Browser;
-use super::page::{Page, quoted};
+use super::page::{PATIENCE, Page, quoted};
 use super::phone::{ANSWER, DECLINE, RING};
 use super::stage::Stage;
 use crate::harness::Service;
@@ -16,7 +16,8 @@ in_browsers!(
 );
 
 async fn a_page_and_one_who_polls_ring_each_other(stage: Stage) {
-    let service = Service::start(&stage.store).await;
+    // Who polls says only once that they are there, and a page takes its time.
+    let service = Service::with(&stage.store, &[("PRESENCE__OFFLINE_AFTER", "5m")]).await;
     let mut anna = service.rest("1");
     anna.heartbeat().await;
     let ben = stage.open(&service, "2").await;
@@ -26,7 +27,7 @@ async fn a_page_and_one_who_polls_ring_each_other(stage: Stage) {
     anna.signal("2", description("offer")).await;
     ben.rings_for("1").await;
     ben.click(DECLINE).await;
-    assert_eq!(anna.mail("call_declined").await["call_id"], call);
+    assert_eq!(anna.mail_within(PATIENCE, "call_declined").await["call_id"], call);
     ben.until_gone(RING).await;
 
     let (_, call) = anna.initiate("2").await;
@@ -37,15 +38,15 @@ async fn a_page_and_one_who_polls_ring_each_other(stage: Stage) {
     ben.until_is("#missed", "data-count", "1").await;
 
     ben.dial("1", "voice").await;
-    let call = call_id(&anna.mail("incoming_call").await);
+    let call = call_id(&anna.mail_within(PATIENCE, "incoming_call").await);
     ben.call_is("ringing").await;
     anna.reject(call).await;
     ben.learns("declined", "1 declined").await;
 
     ben.dial("1", "voice").await;
-    let call = call_id(&anna.mail("incoming_call").await);
+    let call = call_id(&anna.mail_within(PATIENCE, "incoming_call").await);
     ben.click("#hang-up").await;
-    assert_eq!(anna.mail("call_cancelled").await["call_id"], call);
+    assert_eq!(anna.mail_within(PATIENCE, "call_cancelled").await["call_id"], call);
 
     // In a call with somebody else who polls.
     let mut cleo = service.rest("3");
@@ -67,7 +68,7 @@ async fn a_page_and_an_old_socket_ring_each_other(stage: Stage) {
     anna.invite("2").await;
     ben.rings_for("Somebody").await;
     ben.click(DECLINE).await;
-    anna.expect("call_declined").await;
+    anna.expect_within(PATIENCE, "call_declined").await;
     ben.until_gone(RING).await;
 
     anna.invite("2").await;
@@ -76,7 +77,7 @@ async fn a_page_and_an_old_socket_ring_each_other(stage: Stage) {
     ben.learns("cancelled", "Missed call from Somebody").await;
 
     ben.dial("1", "video").await;
-    let invitation = anna.expect("call_invitation").await;
+    let invitation = anna.expect_within(PATIENCE, "call_invitation").await;
     let offer = invitation["offer"]["sdp"].as_str().expect("an offer");
     assert!(offer.starts_with("v=0") && offer.contains("m=audio") && offer.contains("m=video"), "{offer}");
     assert_eq!(invitation["call_type"], "video");
@@ -86,9 +87,9 @@ async fn a_page_and_an_old_socket_ring_each_other(stage: Stage) {
     ben.learns("declined", "Somebody declined").await;
 
     ben.dial("1", "voice").await;
-    anna.expect("call_invitation").await;
+    anna.expect_within(PATIENCE, "call_invitation").await;
     ben.click("#hang-up").await;
-    anna.expect("call_cancelled").await;
+    anna.expect_within(PATIENCE, "call_cancelled").await;
     assert_eq!(reasons(&stage.store).await, ["declined", "cancelled", "declined", "cancelled"]);
 }
 

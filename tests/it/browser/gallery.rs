@@ -68,7 +68,7 @@ impl Gallery {
             dress(page, scheme, width).await;
             if self.task == Task::Shoot {
                 let picture = page.picture().await.expect("a picture");
-                stage::keep(&format!("{}/{state}-{look}", self.language), &picture);
+                stage::keep(&format!("{}/{state}-{look}.png", self.language), &picture);
                 continue;
             }
             let found = if look == "narrow" { page.eval(TOO_WIDE).await } else { axe(page).await };
@@ -104,7 +104,7 @@ async fn dress(page: &Page, scheme: &str, width: u32) {
     let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     page.cdp("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
     // Drawn at least once since.
-    page.eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))").await;
+    page.eval("__look.drawn().then(__look.drawn)").await;
 }
 
 async fn axe(page: &Page) -> Value {

@@ -31,13 +31,19 @@
     return box.width > 0 && box.height > 0;
   };
 
+  /** Once the page is drawn the next time. One that is not drawn for so long does not move either. */
+  const drawn = () => new Promise((done) => {
+    requestAnimationFrame(done);
+    setTimeout(done, 500);
+  });
+
   /** Whether an element can be seen and, from one picture of the page to the next, stays where it is. */
   const rests = async (path) => {
     const place = () => JSON.stringify(find(path)?.getBoundingClientRect());
     if (!shown(path)) return false;
     const before = place();
     // In the first frame there may still be something to lay out.
-    for (let frame = 0; frame < 2; frame += 1) await new Promise((drawn) => { requestAnimationFrame(drawn); });
+    for (let frame = 0; frame < 2; frame += 1) await drawn();
     return shown(path) && place() === before;
   };
 
@@ -112,5 +118,5 @@
     return [...brush.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data.slice(0, 3)];
   };
 
-  window.__look = { find, shown, rests, focused, arrived, ways, sent, recording, calling, centre, open };
+  window.__look = { find, shown, drawn, rests, focused, arrived, ways, sent, recording, calling, centre, open };
 })();

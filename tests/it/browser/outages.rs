@@ -51,7 +51,7 @@ async fn a_call_outlives_the_service(stage: Stage) {
 }
 
 async fn a_browser_that_dies_is_told_to_the_other(stage: Stage) {
-    let service = Service::with(&stage.store, &[("CALL__RECONNECT_GRACE", "3s")]).await;
+    let service = Service::with(&stage.store, &[("CALL__RECONNECT_GRACE", "10s")]).await;
     let [anna, ben] = stage.pair(&service, ["1", "2"]).await;
     talk(&anna, &ben, "voice").await;
     anna.hears().await;
@@ -94,7 +94,7 @@ async fn an_offer_that_gives_way_takes_neither_sound_nor_picture_with_it(stage: 
     talk(&anna, &ben, "video").await;
     tokio::join!(anna.sees_and_hears(), ben.sees_and_hears());
     // Both find another way at once, as when they share a network that changes, until their offers cross.
-    for _ in 0..20 {
+    for _ in 0..100 {
         let restart = "__look.open().forEach((one) => one.restartIce())";
         tokio::join!(anna.eval(restart), ben.eval(restart));
         let stable = "__look.open().every((one) => one.signalingState === 'stable')";

@@ -142,6 +142,7 @@ async fn the_course_of_a_group_call_names_everybody(stage: Stage) {
     for person in ["1 (", "2 (", "3 ("] {
         assert!(facts.contains(person), "{facts}");
     }
+    lists(&page, &[call]).await;
     // Closed, the list is there without it, and the address says so.
     page.click("#timeline button").await;
     page.until_gone("#timeline").await;

@@ -1,6 +1,7 @@
 //! Where a story in browsers is told: a database, the browsers that were opened, and what is looked at when the
 //! story is over or has failed.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -71,17 +72,27 @@ pub async fn tell<Story: Future<Output = ()>>(kind: Kind, name: &str, story: imp
         });
         let outcome = AssertUnwindSafe(telling).catch_unwind().await;
         let failed = !matches!(outcome, Ok(Ok(())));
-        let mut mistakes = Vec::new();
+        let (mut mistakes, mut story) = (Vec::new(), String::new());
         for page in stage.pages() {
             if failed {
-                println!("{}", page.report().await);
+                story += &format!("{}\n", page.report().await);
                 if let Some(picture) = page.picture().await {
-                    println!("--- a picture: {}", keep(&format!("failed/{name}-{}", page.user), &picture).display());
+                    let kept = keep(&format!("failed/{name}-{}.png", page.user), &picture);
+                    story += &format!("--- a picture: {}\n", kept.display());
                 }
             } else {
                 mistakes.extend(page.mistakes().await);
             }
             page.close().await;
+        }
+        if failed {
+            println!("{story}");
+            let why = match &outcome {
+                Err(panic) => words(panic.as_ref()),
+                Ok(_) => "it did not end in time",
+            };
+            let log = harness::service::logs(&stage.store);
+            keep(&format!("failed/{name}.txt"), format!("{name}: {why}\n{story}{log}").as_bytes());
         }
         match outcome {
             Err(panic) => std::panic::resume_unwind(panic),
@@ -92,10 +103,16 @@ pub async fn tell<Story: Future<Output = ()>>(kind: Kind, name: &str, story: imp
     .await;
 }
 
-/// Writes a picture into `target/screenshots`.
-pub fn keep(name: &str, picture: &[u8]) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("target/screenshots/{name}.png"));
+/// What a story failed with.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
+}
+
+/// Writes a picture, or what belongs to one, into `target/screenshots`.
+pub fn keep(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots").join(name);
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder of pictures");
-    std::fs::write(&path, picture).expect("a picture");
+    std::fs::write(&path, content).expect("a file");
     path
 }

@@ -46,7 +46,8 @@ async fn every_view_of_the_dashboard_is_for_everybody_in_arabic(stage: Stage) {
 
 async fn call_page(stage: Stage, task: Task, language: &'static str) {
     let gallery = Gallery::open(task, language, "/call/strings");
-    let service = Service::start(&stage.store).await;
+    // It rings while it is looked at from all sides.
+    let service = Service::with(&stage.store, &[("CALL__RING_TIMEOUT", "120s")]).await;
     let (anna, ben) = tokio::join!(stage.launch(Browser::of("1").without(ALLOWING)), stage.launch(Browser::of("2")));
 
     anna.goto(&service.url(&format!("/?lang={language}"))).await;

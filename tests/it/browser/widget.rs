@@ -5,9 +5,10 @@ use tokio::net::TcpListener;
 
 use super::calls::reasons;
 use super::driver::Browser;
+use super::page::PATIENCE;
 use super::phone::ANSWER;
 use super::stage::Stage;
-use crate::harness::{Service, eventually};
+use crate::harness::{Service, within};
 
 in_browsers!(a_page_of_somebody_else_rings_and_answers, a_page_of_somebody_else_brings_its_own_tokens);
 
@@ -40,8 +41,10 @@ async fn a_page_of_somebody_else_rings_and_answers(stage: Stage) {
     tokio::spawn(serve(listener, shop(&service, ""), String::new()));
     let (anna, shop) = tokio::join!(stage.open(&service, "1"), stage.launch(Browser::of("2")));
     shop.goto(&origin).await;
-    eventually("the shop is connected", async || (service.rest("9").status_of("2").await == "online").then_some(()))
-        .await;
+    within(PATIENCE, "the shop is connected", async || {
+        (service.rest("9").status_of("2").await == "online").then_some(())
+    })
+    .await;
 
     anna.dial("2", "video").await;
     shop.rings_for("1").await;
@@ -75,7 +78,7 @@ async fn a_page_of_somebody_else_brings_its_own_tokens(stage: Stage) {
     anna.until_is("#connection", "data-state", "connected").await;
     shop.goto(&origin).await;
     let me = service.rest("1").bearer(&token);
-    eventually("the shop is connected", async || (me.status_of("2").await == "online").then_some(())).await;
+    within(PATIENCE, "the shop is connected", async || (me.status_of("2").await == "online").then_some(())).await;
 
     anna.dial("2", "voice").await;
     shop.rings_for("1").await;

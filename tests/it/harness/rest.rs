@@ -148,7 +148,12 @@ impl Rest {
     /// The next item of the mailbox of that type (for `signal` items: `offer`, `answer`,
     /// `ice_candidate`). Others that come meanwhile are kept for later.
     pub async fn mail(&mut self, kind: &str) -> Value {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        self.mail_within(PATIENCE, kind).await
+    }
+
+    /// As [`Rest::mail`], with a patience of the story's own.
+    pub async fn mail_within(&mut self, patience: Duration, kind: &str) -> Value {
+        let deadline = tokio::time::Instant::now() + patience;
         loop {
             if let Some(at) = self.mail.iter().position(|item| kind_of(item) == kind) {
                 return self.mail.remove(at);

@@ -70,13 +70,14 @@ impl CallSession {
     /// The record could not be opened: there is no such call, and nobody was told of one.
     fn never_was(&mut self) {
         log::warn!("call {} could not be recorded and does not ring", self.call.id());
+        // First: who is refused may try again at once, and is in no call then.
+        self.progress.extend(self.call.legs().iter().map(|leg| Progress::Released(leg.user().clone())));
+        self.done();
         for item in self.outbox.drain(..).flat_map(|parcel| parcel.items) {
             if let Item::Answer(reply, _) = item {
                 reply.answer(Err(Refusal::Unavailable("the call record")));
             }
         }
-        self.progress.extend(self.call.legs().iter().map(|leg| Progress::Released(leg.user().clone())));
-        self.done();
     }
 
     pub(super) fn empty_outbox(&mut self, ctx: &mut Context<Self>) {

@@ -22,9 +22,9 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub struct Shutdown {
     /// Stops the listener.
     pub handle: ServerHandle,
-    /// Whom calls are drained from.
+    /// Is told to drain and to close sockets.
     pub router: Addr<CallRouter>,
-    /// What has to be written first.
+    /// Flushed before the listener stops.
     pub writer: Writer,
     /// Closed last.
     pub store: Store,
@@ -77,7 +77,8 @@ impl Shutdown {
     }
 }
 
-/// SIGTERM and SIGINT, from when it is made: one that comes while nobody waits for it is not lost.
+/// SIGTERM and SIGINT, from when it is made: one that comes while nobody waits for it is not lost, though several of a
+/// kind are one.
 struct Signals(Option<[Signal; 2]>);
 
 impl Signals {

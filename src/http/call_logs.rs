@@ -21,8 +21,11 @@ use crate::store::queries::{self, CallRow};
 use crate::store::told::{Said, Told, began};
 
 /// A page logs its call right after it sent the invitation, on another connection: how long that may still be
-/// on its way to the record.
+/// on its way here.
 const OVERTAKEN_FOR: Duration = Duration::from_millis(250);
+
+/// How long what is here by then may take to be written.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// The longest duration a page may count.
 const MAX_DURATION: f64 = 1e9;
@@ -155,7 +158,7 @@ async fn logged_already(
     tokio::time::sleep(OVERTAKEN_FOR).await;
     // On a slow disk it may be there and not yet be written; in an outage it will not be.
     if edge.writer.healthy() {
-        edge.writer.flush().await;
+        let _ = tokio::time::timeout(WRITTEN_WITHIN, edge.writer.flush()).await;
     }
     Ok(queries::logged_already(&edge.store, user, conversation, true, now).await?)
 }

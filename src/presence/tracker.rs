@@ -244,14 +244,15 @@ impl Tracker {
         }
     }
 
-    /// The user is free, if that call is what they were engaged in.
-    pub fn release(&mut self, user: &UserId, call: CallId, now: Moment) {
-        if let Some(entry) = self.users.get_mut(user)
-            && entry.engaged.as_ref().is_some_and(|engaged| engaged.call == call)
-        {
+    /// The user is free, if that call is what they were engaged in. Whether it was.
+    pub fn release(&mut self, user: &UserId, call: CallId, now: Moment) -> bool {
+        let Some(entry) = self.users.get_mut(user) else { return false };
+        let was_in_it = entry.engaged.as_ref().is_some_and(|engaged| engaged.call == call);
+        if was_in_it {
             entry.engaged = None;
             self.touched(user, now);
         }
+        was_in_it
     }
 
     /// What the user is engaged in.

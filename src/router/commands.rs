@@ -219,7 +219,7 @@ impl CallRouter {
         let (call, effects) = Call::start(start, now, &self.settings.rules);
         self.reserve(&call, now);
         let session = CallSession::opening(call, effects, reply, self.around.clone(), ctx.address()).start();
-        self.calls.insert(id, Live { session, detail: None, ended: false, released: None, key });
+        self.calls.insert(id, Live { session, detail: None, ended: false, released: Vec::new(), key });
         self.publish();
     }
 

@@ -63,8 +63,8 @@ struct Live {
     detail: Option<Arc<CallDetail>>,
     /// Over, and everybody told who is there.
     ended: bool,
-    /// Since when one of its participants is free again, though that may not be written yet.
-    released: Option<Moment>,
+    /// Since when participants are free again, though that may not be written yet.
+    released: Vec<(UserId, Moment)>,
     /// The caller and its retry key.
     key: Option<RetryKey>,
 }
@@ -132,7 +132,7 @@ impl CallRouter {
         match call.apply(Event::Restarted { seen }, now, &self.settings.rules) {
             Ok(effects) => {
                 let session = CallSession::loaded(call, effects, self.around.clone(), ctx.address()).start();
-                self.calls.insert(id, Live { session, detail: None, ended: false, released: None, key: None });
+                self.calls.insert(id, Live { session, detail: None, ended: false, released: Vec::new(), key: None });
             }
             Err(refusal) => log::error!("call {id} cannot be taken up: {refusal}"),
         }
@@ -162,10 +162,12 @@ impl CallRouter {
         }
     }
 
-    /// Tells a call that turns out to owe a closing message which devices came while that was being written: by then
-    /// their user was free, and the call not yet among those that care.
+    /// Tells a call that turns out to owe a user a closing message which of their devices connected since they were free:
+    /// nobody told it then.
     fn catch_up(&self, call: CallId, user: &UserId, now: Moment) {
-        let Some(Live { session, released: Some(released), .. }) = self.calls.get(&call) else { return };
+        let Some(Live { session, released, .. }) = self.calls.get(&call) else { return };
+        // The last time, as who left may have been invited again; who was, and is in it, was told of already.
+        let Some((_, released)) = released.iter().rev().find(|(free, _)| free == user) else { return };
         if self.tracker.engaged(user).is_some_and(|engaged| engaged.call == call) {
             return;
         }
@@ -222,9 +224,10 @@ impl CallRouter {
             Progress::InCall(user) => self.tracker.in_call(&user, call, now),
             Progress::InGroup(user) => self.tracker.in_group(&user, call, now),
             Progress::Released(user) => {
-                self.tracker.release(&user, call, now);
-                if let Some(live) = self.calls.get_mut(&call) {
-                    live.released.get_or_insert(now);
+                if self.tracker.release(&user, call, now)
+                    && let Some(live) = self.calls.get_mut(&call)
+                {
+                    live.released.push((user, now));
                 }
             }
             Progress::Stands(detail) => {

@@ -59,7 +59,7 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
             let plan = Plan { slow_disk: Some(slow_disk), rounds: plan.rounds.div_ceil(2), ..plan.clone() };
             rows.extend(on_a_slow_disk(&plan, count, Some(Kind::Recording)).await?);
             // A call waits for three syncs, so it takes many at once to keep the service busy; the reference would be no
-            // faster. More than 4,096 that wait to be written the service refuses.
+            // faster. While 4,096 changes wait to be written the service refuses new calls.
             for times in [10, 40] {
                 rows.extend(on_a_slow_disk(&plan, count * times, None).await?);
             }

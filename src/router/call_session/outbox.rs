@@ -70,7 +70,7 @@ impl CallSession {
     /// The record could not be opened: there is no such call, and nobody was told of one.
     fn never_was(&mut self) {
         log::warn!("call {} could not be recorded and does not ring", self.call.id());
-        // First: who is refused may try again at once, and is in no call then.
+        // First, so that who is refused and tries again at once is not taken to be in this call.
         self.progress.extend(self.call.legs().iter().map(|leg| Progress::Released(leg.user().clone())));
         self.done();
         for item in self.outbox.drain(..).flat_map(|parcel| parcel.items) {

@@ -115,10 +115,8 @@ impl Task {
                 jobs.push(job);
             }
             self.shared.waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
-            let (count, began) = (jobs.len(), Instant::now());
             if self.commit(&mut jobs).await {
                 done = Instant::now();
-                self.pace.committed(count, self.shared.waiting.load(Ordering::Relaxed), done - began);
             } else if !self.outage().await {
                 return;
             }
@@ -143,7 +141,8 @@ impl Task {
         let mut batch = Batch::default();
         let mut waiting: HashMap<CallId, Waiting> = HashMap::new();
         let mut askers = Askers::default();
-        let mut oldest = Instant::now();
+        let (count, began) = (jobs.len(), Instant::now());
+        let mut oldest = began;
         for job in jobs.drain(..) {
             match job {
                 Job::Open { record, reported, receipt, since } => {
@@ -195,7 +194,11 @@ impl Task {
         } else {
             self.known.forget();
         }
-        self.answer(outcome, waiting, askers)
+        let there = self.answer(outcome, waiting, askers);
+        if there {
+            self.pace.committed(count, self.shared.waiting.load(Ordering::Relaxed), began.elapsed());
+        }
+        there
     }
 
     /// Answers the jobs of a batch, and keeps what has to be written later.

@@ -78,7 +78,9 @@ impl World {
                 Effect::Record => self.write(id),
                 Effect::InCall { user } => self.tracker.in_call(&user, id, self.now.tick),
                 Effect::InGroup { user } => self.tracker.in_group(&user, id, self.now.tick),
-                Effect::Release { user } => self.tracker.release(&user, id, self.now.tick),
+                Effect::Release { user } => {
+                    self.tracker.release(&user, id, self.now.tick);
+                }
                 Effect::Tell { user, target, notice } => {
                     self.log.push(format!("           {user} {target:?}: {}", words(&notice)));
                     self.may_be_told(id, &user, &notice, &before);

@@ -21,7 +21,8 @@ mod alone {
     );
 }
 
-/// Waits until there were calls and every one has ended, and returns `reason` of each, as the database has it, oldest first.
+/// Waits until there were calls and every one has ended, and returns `reason` of each, as the database has it, oldest
+/// first.
 pub async fn reasons(store: &Store) -> Vec<String> {
     let db = store.open().await;
     within(PATIENCE, "every call has ended in the database", async || {

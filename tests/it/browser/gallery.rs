@@ -103,7 +103,7 @@ async fn dress(page: &Page, scheme: &str, width: u32) {
     page.cdp("Emulation.setEmulatedMedia", json!({ "features": features })).await.expect("a scheme");
     let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     page.cdp("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
-    // Drawn at least once since.
+    // Drawn since, or at rest.
     page.eval("__look.drawn().then(__look.drawn)").await;
 }
 

@@ -31,7 +31,7 @@
     return box.width > 0 && box.height > 0;
   };
 
-  /** Once the page is drawn the next time. One that is not drawn for so long does not move either. */
+  /** Once the page is drawn the next time. A page that is not drawn for half a second does not move either. */
   const drawn = () => new Promise((done) => {
     requestAnimationFrame(done);
     setTimeout(done, 500);

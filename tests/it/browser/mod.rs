@@ -4,6 +4,7 @@
 mod camera;
 mod command;
 mod driver;
+mod elsewhere;
 mod page;
 mod phone;
 mod stage;

@@ -91,7 +91,7 @@ async fn a_token_that_is_no_administrators_opens_nothing(stage: Stage) {
     page.click("#other-token").await;
     page.fill("#sign-in-token", "no token at all").await;
     page.click("#sign-in button").await;
-    // By a page that begins anew: the one it was written into is shown no more.
+    // The page begins anew; the field the bad token was typed into is gone.
     let anew = "__look.shown('#sign-in-token') && __look.find('#sign-in-token').value === ''";
     page.until("another token is asked for", anew, |now| now == true).await;
     let token = service.token(&["--user", "9", "--role", "admin"]).await;

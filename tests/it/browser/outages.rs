@@ -1,10 +1,8 @@
 //! What pages notice when something breaks: the service, a browser, an answer.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
 use super::calls::reasons;
 use super::driver::Browser;
+use super::elsewhere::{Elsewhere, response};
 use super::page::quoted;
 use super::phone::{RING, talk};
 use super::stage::Stage;
@@ -140,19 +138,11 @@ async fn a_library_that_was_closed_stays_closed_until_it_is_asked_again(stage: S
 
 async fn half_a_table_is_no_table(stage: Stage) {
     // What stands before the service and breaks off: of its thousand bytes only the first come.
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("its address"));
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let length = socket.read(&mut request).await.unwrap_or_default();
-            let table = request[..length].starts_with(b"GET /api/calls.csv ");
-            let (head, body) =
-                if table { ("text/csv", "id,caller_id\r\n7,") } else { ("text/html", "<h1>A page</h1>") };
-            let promised = if table { 1000 } else { body.len() };
-            let head = format!("content-type: {head}\r\ncontent-length: {promised}\r\nconnection: close");
-            let _ = socket.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").as_bytes()).await;
-        }
+    let elsewhere = Elsewhere::listen().await;
+    let origin = elsewhere.origin.clone();
+    elsewhere.answer(|path| match path {
+        "/api/calls.csv" => response("text/csv", 1000, "id,caller_id\r\n7,"),
+        _ => response("text/html", 0, ""),
     });
     let service = Service::with(&stage.store, &[("SERVER__ALLOWED_ORIGINS", origin.as_str())]).await;
     let page = stage.launch(Browser::of("1")).await;

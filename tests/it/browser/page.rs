@@ -13,6 +13,7 @@ use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
 use super::command;
+use crate::harness::within;
 
 /// A browser takes its time, on a busy machine more of it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -182,26 +183,10 @@ impl Page {
     pub async fn downloads(&self, path: &str, folder: &Path) -> String {
         let to = json!({ "behavior": "allow", "downloadPath": folder });
         self.cdp("Browser.setDownloadBehavior", to).await.expect("downloads");
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            self.click(path).await;
-            // A page asks once, and says so when it had no answer: then whoever wants the file asks again.
-            let asked = tokio::time::Instant::now();
-            while asked.elapsed() < Duration::from_secs(5) {
-                // The browser makes the file before it moves what it loaded there.
-                let loaded = std::fs::read_to_string(folder.join("calls.csv")).unwrap_or_default();
-                if !loaded.is_empty() {
-                    return loaded;
-                }
-                tokio::time::sleep(GLANCE).await;
-            }
-            let standing = self.try_eval(STANDING).await;
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "user {}: calls.csv is not downloaded: {standing:?}",
-                self.user
-            );
-        }
+        self.click(path).await;
+        // The browser makes the file before it moves what it loaded there.
+        let loaded = async || std::fs::read_to_string(folder.join("calls.csv")).ok().filter(|text| !text.is_empty());
+        within(PATIENCE, "calls.csv is downloaded", loaded).await
     }
 
     /// A page that draws itself again may take an element from under one's fingers.

@@ -72,13 +72,13 @@ pub async fn tell<Story: Future<Output = ()>>(kind: Kind, name: &str, story: imp
         });
         let outcome = AssertUnwindSafe(telling).catch_unwind().await;
         let failed = !matches!(outcome, Ok(Ok(())));
-        let (mut mistakes, mut story) = (Vec::new(), String::new());
+        let (mut mistakes, mut report) = (Vec::new(), String::new());
         for page in stage.pages() {
             if failed {
-                story += &format!("{}\n", page.report().await);
+                report += &format!("{}\n", page.report().await);
                 if let Some(picture) = page.picture().await {
                     let kept = keep(&format!("failed/{name}-{}.png", page.user), &picture);
-                    story += &format!("--- a picture: {}\n", kept.display());
+                    report += &format!("--- a picture: {}\n", kept.display());
                 }
             } else {
                 mistakes.extend(page.mistakes().await);
@@ -86,13 +86,13 @@ pub async fn tell<Story: Future<Output = ()>>(kind: Kind, name: &str, story: imp
             page.close().await;
         }
         if failed {
-            println!("{story}");
+            println!("{report}");
             let why = match &outcome {
                 Err(panic) => words(panic.as_ref()),
                 Ok(_) => "it did not end in time",
             };
             let log = harness::service::logs(&stage.store);
-            keep(&format!("failed/{name}.txt"), format!("{name}: {why}\n{story}{log}").as_bytes());
+            keep(&format!("failed/{name}.txt"), format!("{name}: {why}\n{report}{log}").as_bytes());
         }
         match outcome {
             Err(panic) => std::panic::resume_unwind(panic),

@@ -1,10 +1,8 @@
 //! One line on somebody else's page, and it rings there.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
 use super::calls::reasons;
 use super::driver::Browser;
+use super::elsewhere::{Elsewhere, response};
 use super::page::PATIENCE;
 use super::phone::ANSWER;
 use super::stage::Stage;
@@ -12,17 +10,12 @@ use crate::harness::{Service, within};
 
 in_browsers!(a_page_of_somebody_else_rings_and_answers, a_page_of_somebody_else_brings_its_own_tokens);
 
-/// Somebody else's service: a page, and at `/token` what it knows to be its user's token. Until the story is over.
-async fn serve(listener: TcpListener, page: String, token: String) {
-    while let Ok((mut socket, _)) = listener.accept().await {
-        let mut request = [0; 4096];
-        let length = socket.read(&mut request).await.unwrap_or_default();
-        let (kind, body) =
-            if request[..length].starts_with(b"GET /token ") { ("text/plain", &token) } else { ("text/html", &page) };
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close", body.len());
-        let _ = socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await;
-    }
+/// A page, and at `/token` what its service knows to be its user's token.
+fn serve(elsewhere: Elsewhere, page: String, token: String) {
+    elsewhere.answer(move |path| match path {
+        "/token" => response("text/plain", token.len(), &token),
+        _ => response("text/html", page.len(), &page),
+    });
 }
 
 /// The page, with the one line in it.
@@ -35,10 +28,10 @@ fn shop(service: &Service, attributes: &str) -> String {
 }
 
 async fn a_page_of_somebody_else_rings_and_answers(stage: Stage) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("its address"));
+    let elsewhere = Elsewhere::listen().await;
+    let origin = elsewhere.origin.clone();
     let service = Service::with(&stage.store, &[("SERVER__ALLOWED_ORIGINS", origin.as_str())]).await;
-    tokio::spawn(serve(listener, shop(&service, ""), String::new()));
+    serve(elsewhere, shop(&service, ""), String::new());
     let (anna, shop) = tokio::join!(stage.open(&service, "1"), stage.launch(Browser::of("2")));
     shop.goto(&origin).await;
     within(PATIENCE, "the shop is connected", async || {
@@ -62,8 +55,8 @@ async fn a_page_of_somebody_else_rings_and_answers(stage: Stage) {
 }
 
 async fn a_page_of_somebody_else_brings_its_own_tokens(stage: Stage) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("its address"));
+    let elsewhere = Elsewhere::listen().await;
+    let origin = elsewhere.origin.clone();
     let settings = [
         ("SERVER__ALLOWED_ORIGINS", origin.as_str()),
         ("AUTH__MODE", "jwt"),
@@ -71,7 +64,7 @@ async fn a_page_of_somebody_else_brings_its_own_tokens(stage: Stage) {
     ];
     let service = Service::with(&stage.store, &settings).await;
     let token = service.token(&["--user", "2"]).await;
-    tokio::spawn(serve(listener, shop(&service, "data-token-url=/token"), token));
+    serve(elsewhere, shop(&service, "data-token-url=/token"), token);
     let (anna, shop) = tokio::join!(stage.launch(Browser::of("1")), stage.launch(Browser::of("2")));
     let token = service.token(&["--user", "1"]).await;
     anna.goto(&service.url(&format!("/#token={token}"))).await;

@@ -300,8 +300,8 @@ impl Socket {
     /// Goes away properly, as a browser tab does.
     pub async fn close(mut self) {
         drop(self.socket.close(None).await);
-        // The service answers with a close frame, tells its own parts, and only then ends the connection: when that
-        // has ended, whoever is asked knows.
+        // The service answers with a close frame, tells its own parts, and only then ends the connection: whoever asks
+        // the router when that has ended comes behind it. What others are shown may lag a moment.
         let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };
         tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{}: its connection goes on", self.who));
     }

@@ -58,9 +58,12 @@ async fn a_declared_length_over_the_limit_closes_at_the_header() {
         }
     };
     timeout(PATIENCE, flood).await.expect("the connection is still open");
-    // Other tests run in this process, too; what came is many times as much.
+    // Other tests run in this process, too; where a machine is that slow, no more came than they may take.
     let now = resident_kib();
-    assert!(now < before + 256 * 1024, "{before} KiB were held before, {now} after {sent}: it was buffered");
+    assert!(
+        now < before + 256 * 1024,
+        "{before} KiB were held before, {now} after {sent} KiB came: they were buffered"
+    );
 }
 
 /// The memory this process holds.

@@ -12,7 +12,8 @@ use switchboard::router::messages::Ledger;
 use switchboard::router::messages::StatusRow;
 use switchboard::store::{Store, Writer, queries};
 
-/// What must hold while the database is away: nobody waits much longer than the two seconds an operation may take.
+/// What must hold while the database is away: who finds out waits for as long as an operation may take, which is two
+/// seconds, and nobody after them.
 async fn live_through_it(writer: &Writer) {
     let start = Instant::now();
     let mut receipts: Vec<_> = (2..300).map(|n| writer.open(ringing(n, "5", &["6"]))).collect();
@@ -20,14 +21,16 @@ async fn live_through_it(writer: &Writer) {
     for receipt in receipts {
         receipt.await.unwrap().unwrap_err();
     }
-    // The first ones found out; these came while that was known.
-    let known = Instant::now();
-    writer.open(ringing(300, "5", &["6"])).await.unwrap().unwrap_err();
-    writer.update(ended(answered(ringing(1, "7", &["8"])), Reason::Completed)).await.unwrap().unwrap_err();
-    writer.update(ringing(2, "5", &["6"])).await.unwrap().unwrap_err();
-    assert!(writer.mark_seen(id(1), &user("8")).await.is_err());
-    assert!(known.elapsed() < Wait::from_secs(3), "{:?}", known.elapsed());
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    // The first ones found out; these come while that is known. If one of four asked the database, ten would take 20 s.
+    let known = Instant::now();
+    for n in 300..310 {
+        writer.open(ringing(n, "5", &["6"])).await.unwrap().unwrap_err();
+        writer.update(ended(answered(ringing(1, "7", &["8"])), Reason::Completed)).await.unwrap().unwrap_err();
+        writer.update(ringing(2, "5", &["6"])).await.unwrap().unwrap_err();
+        assert!(writer.mark_seen(id(1), &user("8")).await.is_err());
+    }
+    assert!(known.elapsed() < PATIENCE, "{:?}", known.elapsed());
     assert!(!writer.healthy());
     writer.statuses(vec![StatusRow {
         user: user("7"),

@@ -124,7 +124,7 @@ async fn a_socket_ends_with_its_token_unless_a_fresh_one_came(store: Store) {
         leaves.expect("error").await;
     }
     leaves.expect_close(4401).await;
-    // Its own first token was made before this one's.
+    // The token that `stays` came with is older than this one's.
     later.expect_close(4401).await;
     stays.quiet().await;
 }

@@ -32,8 +32,8 @@ type Pair = (String, String);
 
 /// What clients know, together.
 struct Ledger {
-    /// Where the service is now. Whoever kills it keeps it until it is up again, so that nobody knocks at a port that
-    /// may be somebody else's by then.
+    /// Where the service is now. Whoever kills it keeps it until it is up again, so that nobody asks for its address
+    /// while it is dead.
     service: RwLock<Service>,
     /// Calls some client was told of.
     acknowledged: RefCell<BTreeSet<i64>>,

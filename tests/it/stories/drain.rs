@@ -1,4 +1,4 @@
-//! SIGTERM: live calls end in peace, everybody is told to come back, and it is quick.
+//! SIGTERM: live calls end in peace, and everybody is told to come back.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -13,7 +13,7 @@ on_both!(
     asked_twice_it_does_not_wait_for_calls,
 );
 
-/// It stops before anything it would have waited for is over: a poll or a call may take it half a minute.
+/// It stops without having waited for calls, which it does for half a minute.
 async fn stops(service: &mut Service) {
     let status = service.exited().await;
     assert!(status.success(), "{status}");

@@ -169,6 +169,17 @@ impl Page {
         self.insist(path, async |element| element.click().await).await;
     }
 
+    /// Clicks, unless something else is shown before that can be done.
+    pub async fn click_unless(&self, instead: &str, path: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.is_shown(instead).await {
+            let clicked = async { self.element(path).await?.click().await };
+            let Err(error) = clicked.await else { return };
+            assert!(tokio::time::Instant::now() < deadline, "user {}: {path}: {error}", self.user);
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
     /// Puts a text into a field, in place of what is there.
     pub async fn fill(&self, path: &str, text: &str) {
         self.until_shown(path).await;

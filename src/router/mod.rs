@@ -162,8 +162,8 @@ impl CallRouter {
         }
     }
 
-    /// Tells a call that turns out to owe a user a closing message which of their devices connected since they were free:
-    /// nobody told it then.
+    /// Tells a call that turns out to owe a user a closing message which of their devices connected since they were
+    /// free: nobody told it then.
     fn catch_up(&self, call: CallId, user: &UserId, now: Moment) {
         let Some(Live { session, released, .. }) = self.calls.get(&call) else { return };
         // The last time, as who left may have been invited again; who was, and is in it, was told of already.

@@ -58,8 +58,8 @@ pub async fn run(plan: &Plan) -> Outcome<Vec<Row>> {
         Some(slow_disk) => {
             let plan = Plan { slow_disk: Some(slow_disk), rounds: plan.rounds.div_ceil(2), ..plan.clone() };
             rows.extend(on_a_slow_disk(&plan, count, Some(Kind::Recording)).await?);
-            // A call waits for three syncs, so it takes many at once to keep the service busy; the reference would be no
-            // faster. While 4,096 changes wait to be written the service refuses new calls.
+            // A call waits for three syncs, so it takes many at once to keep the service busy; the reference would be
+            // no faster. While 4,096 changes wait to be written the service refuses new calls.
             for times in [10, 40] {
                 rows.extend(on_a_slow_disk(&plan, count * times, None).await?);
             }

@@ -25,4 +25,5 @@ pub mod shutdown;
 pub mod signal;
 pub mod sockets;
 pub mod store;
+pub mod text;
 pub mod ws;

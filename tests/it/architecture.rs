@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("clock", &[]),
+    ("text", &["ids"]),
     ("signal", &["ids", "clock"]),
     ("call", &["ids", "clock", "signal"]),
     ("presence", &["ids", "clock", "signal", "call"]),
-    ("dialect", &["ids", "clock", "signal"]),
+    ("dialect", &["ids", "clock", "text", "signal"]),
     ("router", &["ids", "clock", "signal", "call", "presence"]),
     ("ws", &["ids", "clock", "signal", "presence", "dialect", "router"]),
     ("server", &["ws"]),
@@ -19,19 +20,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),
     ("journal", &["clock"]),
-    ("auth", &["ids", "clock", "config"]),
+    ("auth", &["ids", "clock", "text", "config"]),
     ("store", &["ids", "clock", "signal", "call", "router"]),
     (
         "http",
         &[
-            "ids", "clock", "signal", "call", "presence", "dialect", "router", "config", "ice", "limits", "auth",
-            "store",
+            "ids", "clock", "text", "signal", "call", "presence", "dialect", "router", "config", "ice", "limits",
+            "auth", "store",
         ],
     ),
 ];
 
 /// Parts that decide and never do: nothing that blocks, waits or stores.
-const PURE: &[&str] = &["ids", "clock", "signal", "call", "presence", "dialect"];
+const PURE: &[&str] = &["ids", "clock", "text", "signal", "call", "presence", "dialect"];
 
 const IMPURE: &[&str] = &["actix", "actix_web", "actix_http", "tokio", "sea_orm", "dashmap", "reqwest"];
 

@@ -21,6 +21,7 @@ use crate::http::about::About;
 use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
 use crate::http::log::AccessLog;
+use crate::http::origins::Origins;
 use crate::http::{self, Edge, body, refusal};
 use crate::ice::IceServers;
 use crate::limits::{Initiates, SocketBudget};
@@ -133,7 +134,8 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
     let open_sockets = Arc::clone(&sockets.connections);
     let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
-    let gate = Gate::new(settings);
+    let origins = web::Data::new(Origins::new(settings)?);
+    let gate = Gate::new(origins.clone());
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
@@ -145,6 +147,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(sockets.clone())
             .app_data(channels.clone())
             .app_data(authenticator.clone())
+            .app_data(origins.clone())
             .app_data(rest_limits.clone())
             .app_data(body_limits)
             .wrap(gate.clone())

@@ -4,6 +4,7 @@
 //! layers over it and [`Settings::problems`] says, in sentences, what does not fit together.
 
 mod load;
+mod origin;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use load::{Environment, Flags, duration};
+pub use origin::{AllowedOrigin, Origin, host_and_port};
 pub use value::{REDACTED, Secret, without_password};
 
 /// Everything that can be set.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Algorithm, AuthMode, Settings};
+use super::{Algorithm, AllowedOrigin, AuthMode, Settings};
 use crate::auth::DEVELOPMENT_SECRET;
 
 /// What profile sockets call users without a profile, so that no profile has this type.
@@ -53,11 +53,8 @@ impl Settings {
 
     fn server_problems(&self, found: &mut Vec<String>) {
         for origin in &self.server.allowed_origins {
-            if !is_origin(origin) {
-                found.push(format!(
-                    "server.allowed_origins holds \"{origin}\", which is not an origin: write the scheme and the host, \
-                     and the port if there is one, as in https://app.example.com, without a path."
-                ));
+            if let Err(why) = AllowedOrigin::parse(origin) {
+                found.push(format!("server.allowed_origins holds \"{origin}\", which is {why}."));
             }
         }
         let url = &self.database.url;
@@ -223,9 +220,4 @@ impl Settings {
             ));
         }
     }
-}
-
-fn is_origin(text: &str) -> bool {
-    let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
-    !host.is_empty() && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]_".contains(&b))
 }

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod log;
 mod missed;
 mod ops;
+pub mod origins;
 mod pages;
 pub mod refusal;
 mod stats;

@@ -19,6 +19,7 @@ mod hello;
 mod kills;
 mod limits;
 mod meeting;
+mod origins;
 mod outages;
 mod pairs;
 mod polling;

@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused_where_it_stands() {
         for args in
-            ["--user a/b", "--user 7 --role king", "--user 7 --profile tutor", "--user 7 --ttl soon", "--name x"]
+            ["--user guest:1", "--user 7 --role king", "--user 7 --profile tutor", "--user 7 --ttl soon", "--name x"]
         {
             assert!(Cli::try_parse_from(format!("switchboard token {args}").split(' ')).is_err(), "{args}");
         }

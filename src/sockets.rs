@@ -127,7 +127,8 @@ async fn identify(req: &HttpRequest, owner: PathOwner<'_>) -> Result<Identity, D
         Err(denied) => {
             tokio::time::sleep(denied.delay).await;
             Err(match denied.why {
-                Denial::NoToken | Denial::Expired | Denial::Bad => Denied::Unauthorized,
+                Denial::OriginRequired => Denied::Refused(Refusal::OriginRequired),
+                Denial::Unauthorized(why) => Denied::Unauthorized(why),
                 Denial::NotYours => Denied::Forbidden,
             })
         }
@@ -170,8 +171,8 @@ impl ChannelsAdmission for Members {
             let TokenAdmission { directory, router, visibility, .. } = &self.tokens;
             learn(directory, router, &identity.user, &identity.profiles);
             visibility.learn(&identity.user, identity.conversations.as_deref());
-            let user = identity.user.clone();
-            Ok(admitted(identity, user))
+            let (user, name) = (identity.user.clone(), identity.channels_name().cloned());
+            Ok(Admitted { name, ..admitted(identity, user) })
         })
     }
 

@@ -6,24 +6,28 @@
 
 mod claims;
 mod failures;
+mod identity;
 mod keys;
 mod known;
+mod rejected;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{EncodingKey, Header, Validation};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Algorithm, AuthMode, Settings};
-use crate::ids::UserId;
-use claims::Claims;
+use claims::{Claims, Names};
 pub use failures::Failures;
+pub use identity::{Grant, Identity, Role};
 use keys::Keys;
 use known::{Held, Known};
+use rejected::Refusals;
+pub use rejected::{Lapsed, Rejected};
 
 /// The secret of dev mode when none is set. Everybody knows it, which is no loss there: in dev mode
 /// anybody may say who they are anyway, and it listens on loopback only. It is fixed so that
@@ -32,110 +36,6 @@ pub const DEVELOPMENT_SECRET: &str = "switchboard-development-secret-not-for-pro
 
 /// The longest token looked at; checking a signature costs time in proportion.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-/// What somebody may do beyond what concerns themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Nothing.
-    User,
-    /// See everything, end calls and sockets.
-    Admin,
-    /// The embedding application's backend: read and act for anybody.
-    Service,
-}
-
-impl Role {
-    /// The role as tokens and headers write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Admin => "admin",
-            Self::Service => "service",
-        }
-    }
-
-    /// Reads a role; `None` for one there is not.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Admin, Self::Service].into_iter().find(|role| role.as_str() == text)
-    }
-}
-
-/// Who somebody is, as far as their credentials say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The user, or the one a service acts for.
-    pub user: UserId,
-    /// The name others are shown.
-    pub name: Option<String>,
-    /// What they may do.
-    pub role: Role,
-    /// Their other addresses: kind and id.
-    pub profiles: Vec<(String, String)>,
-    /// The conversations they are in; `None` when the token does not say.
-    pub conversations: Option<Vec<String>>,
-    /// When this ends; `None` where there was no token.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl Identity {
-    /// Somebody without a token, as dev mode believes them.
-    pub fn plain(user: UserId, role: Role) -> Self {
-        Self { user, name: None, role, profiles: Vec::new(), conversations: None, expires_at: None }
-    }
-
-    /// Whether they may do something in the name of `user`: their own, or anybody's as a service.
-    pub fn may_act_for(&self, user: &UserId) -> bool {
-        self.user == *user || self.role == Role::Service
-    }
-
-    /// Whether they may see what is `user`'s: admins too.
-    pub fn may_read_of(&self, user: &UserId) -> bool {
-        self.may_act_for(user) || self.role == Role::Admin
-    }
-
-    /// Whether the profile is another address of theirs. One that nobody has mapped is its own
-    /// principal, whose user id is the profile's key, `tutor_1`.
-    pub fn has_profile(&self, kind: &str, id: &str) -> bool {
-        self.role == Role::Service
-            || self.profiles.iter().any(|(k, i)| k == kind && i == id)
-            || self.user.as_str() == format!("{kind}_{id}")
-    }
-
-    /// Whether the token lets them into a conversation; `open` is what the settings say of those
-    /// whose token is silent.
-    pub fn may_join(&self, conversation: &str, open: bool) -> bool {
-        open || self.role == Role::Service
-            || self.conversations.as_ref().is_some_and(|list| list.iter().any(|id| id == conversation))
-    }
-}
-
-/// Why a token does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// It held once.
-    #[error("the token has expired")]
-    Expired,
-    /// It does not hold: signature, algorithm, issuer, audience or content.
-    #[error("the token is not valid")]
-    Bad,
-}
-
-/// What a token to be minted says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Who will bear it.
-    pub user: UserId,
-    /// Their name.
-    pub name: Option<String>,
-    /// Their role.
-    pub role: Role,
-    /// Their profiles.
-    pub profiles: Vec<(String, String)>,
-    /// Their conversations; `None` says nothing about them.
-    pub conversations: Option<Vec<String>>,
-    /// How long it holds.
-    pub ttl: Duration,
-}
 
 /// Checks and mints tokens. One per process, shared.
 pub struct Authenticator {
@@ -147,11 +47,12 @@ pub struct Authenticator {
     leeway: chrono::Duration,
     issuer: Option<String>,
     audience: Option<String>,
-    profile_types: Vec<String>,
-    /// The cookie that may carry a socket's token.
+    names: Names,
+    /// The cookie that may carry a token.
     pub(crate) cookie: Option<String>,
     /// Bad tokens, by address.
     pub(crate) failures: Failures,
+    refusals: Refusals,
     clock: Clock,
 }
 
@@ -169,10 +70,10 @@ impl Authenticator {
             (AuthMode::Jwt, None) => None,
         };
         let mut validation = Validation::new(keys::of(algorithm));
-        // Time is checked here, by the one clock; the rest by the library.
+        // Time is checked here, by the one clock; issuer and audience by the library.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let mut required = vec!["exp"];
+        let mut required = Vec::new();
         if let Some(issuer) = &auth.issuer {
             validation.set_issuer(&[issuer]);
             required.push("iss");
@@ -192,9 +93,10 @@ impl Authenticator {
             leeway: chrono::Duration::from_std(auth.leeway).unwrap_or_default(),
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
-            profile_types: auth.profile_types.clone(),
+            names: Names::new(auth),
             cookie: auth.cookie.clone(),
             failures: Failures::new(settings.limits.failed_auth, settings.limits.failed_auth_window, clock),
+            refusals: Refusals::default(),
             clock,
         })
     }
@@ -231,37 +133,49 @@ impl Authenticator {
         self.known.find(token, self.keys.edition(), self.clock.wall_micros())
     }
 
-    /// Who bears this token, and when it holds.
+    /// Who bears this token, and when it holds. Why it does not is logged.
     async fn check(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Rejected::Bad);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Rejected::Bad)?;
-        // Before any key is looked for: a token of another algorithm must not even make us fetch one.
-        if !self.validation.algorithms.contains(&header.alg) {
-            return Err(Rejected::Bad);
-        }
-        let keys = self.keys.named(header.kid.as_deref()).await;
-        let claims = keys
-            .iter()
-            .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok())
-            .ok_or(Rejected::Bad)?
-            .claims;
-        let expires_at = claims.exp.timestamp().ok_or(Rejected::Bad)?;
-        let begins_at = match claims.nbf {
-            Some(nbf) => nbf.timestamp().ok_or(Rejected::Bad)?,
-            None => Timestamp::MIN_UTC + self.leeway,
-        };
-        let within = begins_at - self.leeway..expires_at + self.leeway;
+        self.judge(token).await.inspect_err(|why| self.refusals.note(why, self.clock.moment()))
+    }
+
+    async fn judge(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
+        let claims = self.claims(token).await?;
+        let (begins_at, expires_at) = claims.lifetime()?;
+        let identity = claims.identity(&self.names, expires_at)?;
+        let within = begins_at.map_or(Timestamp::MIN_UTC, |at| at - self.leeway)..expires_at + self.leeway;
         let now = self.clock.wall();
         if now < within.start {
-            return Err(Rejected::Bad);
+            return Err(Rejected::Claim("the token does not hold yet, by its claim \"nbf\"".to_owned()));
         }
         if now >= within.end {
-            return Err(Rejected::Expired);
+            return Err(Rejected::Expired(Box::new(Lapsed { identity, expired_at: expires_at })));
         }
-        let identity = claims.identity(expires_at, &self.profile_types).ok_or(Rejected::Bad)?;
         Ok((identity, within))
+    }
+
+    /// What the token says, where one of our keys signed it for us.
+    async fn claims(&self, token: &str) -> Result<Claims, Rejected> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Rejected::Bad("it is longer than 8 KiB"));
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Rejected::Bad("it is no JWT"))?;
+        // Before any key is looked for: a token of another algorithm must not even make us fetch one.
+        if !self.validation.algorithms.contains(&header.alg) {
+            return Err(Rejected::Bad("its algorithm is not the one in auth.algorithm"));
+        }
+        let keys = self.keys.named(header.kid.as_deref()).await;
+        let mut rejected = Rejected::Bad("no key here has the id it names (kid)");
+        for key in &keys {
+            match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
+                Ok(token) => return Ok(token.claims),
+                // With another key its signature may hold.
+                Err(error) => rejected = rejection(error.kind()),
+            }
+            if !rejected.is_guess() {
+                break;
+            }
+        }
+        Err(rejected)
     }
 
     /// Makes a token. The error is a sentence: in jwt mode with public keys only their owner can.
@@ -270,16 +184,24 @@ impl Authenticator {
             "This service only has public keys, with which tokens are checked and not made. Ask whoever holds the \
              private key, or set auth.algorithm to HS256 with auth.jwt_secret.",
         )?;
-        for (kind, _) in &grant.profiles {
-            if !self.profile_types.contains(kind) {
-                return Err(format!("\"{kind}\" is none of the profile types in auth.profile_types."));
-            }
-        }
+        self.names.allow(grant)?;
         let now = self.clock.now().wall.timestamp();
         let ttl = i64::try_from(grant.ttl.as_secs()).unwrap_or(i64::MAX).max(1);
         let claims =
-            claims::write(grant, now, now.saturating_add(ttl), self.issuer.as_deref(), self.audience.as_deref());
+            self.names.write(grant, now, now.saturating_add(ttl), self.issuer.as_deref(), self.audience.as_deref());
         jsonwebtoken::encode(&Header::default(), &claims, signer)
             .map_err(|error| format!("The token cannot be signed: {error}."))
+    }
+}
+
+/// What the library's refusal of a token means. Only what is found after the signature held names a claim.
+fn rejection(why: &ErrorKind) -> Rejected {
+    match why {
+        ErrorKind::InvalidIssuer => Rejected::unfit("iss", "is not the issuer this service takes tokens of"),
+        ErrorKind::InvalidAudience => Rejected::unfit("aud", "does not name this service"),
+        ErrorKind::MissingRequiredClaim(claim) => Rejected::missing(claim),
+        ErrorKind::InvalidClaimFormat(claim) => Rejected::unfit(claim, "is not of the form it must have"),
+        ErrorKind::Json(_) => Rejected::Claim("the token's claims cannot be read".to_owned()),
+        _ => Rejected::Bad("its signature does not hold"),
     }
 }

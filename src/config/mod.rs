@@ -129,9 +129,21 @@ pub struct Auth {
     /// Tolerance for the issuer's clock.
     #[serde(with = "humantime_serde")]
     pub leeway: Duration,
-    /// Cookie that may carry a socket's token.
+    /// Cookie that may carry a token.
     #[serde(with = "value::maybe")]
     pub cookie: Option<String>,
+    /// The claim that holds the user's id.
+    pub user_claim: String,
+    /// The claim that holds their name.
+    pub name_claim: String,
+    /// The claim that holds their role, or several.
+    pub role_claim: String,
+    /// The roles of administrators.
+    #[serde(deserialize_with = "value::list")]
+    pub admin_values: Vec<String>,
+    /// The roles of services.
+    #[serde(deserialize_with = "value::list")]
+    pub service_values: Vec<String>,
     /// The kinds of profile there are.
     #[serde(deserialize_with = "value::list")]
     pub profile_types: Vec<String>,

@@ -61,7 +61,7 @@ impl Settings {
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             found.push("database.url must start with sqlite:, postgres:// or postgresql://.".to_owned());
         }
-        if crate::ids::UserId::parse(&self.node.id).is_err() {
+        if !crate::ids::is_plain_name(&self.node.id) {
             found.push("node.id must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -.".to_owned());
         }
     }
@@ -136,6 +136,13 @@ impl Settings {
                     .push("auth.public_key_file and auth.jwks are both set; keep the one that is meant.".to_owned()),
                 _ => {}
             },
+        }
+        for (name, claim) in
+            [("user_claim", &auth.user_claim), ("name_claim", &auth.name_claim), ("role_claim", &auth.role_claim)]
+        {
+            if claim.trim().is_empty() || claim.trim() != claim {
+                found.push(format!("auth.{name} must be the name of a claim, such as \"sub\"."));
+            }
         }
         if auth.leeway > Duration::from_secs(300) {
             found.push("auth.leeway must be at most 5m, or expired tokens live on.".to_owned());

@@ -138,7 +138,7 @@ fn call(LiveCall { detail, names }: &LiveCall) -> Value {
 pub async fn kill(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
     let by = admin(caller)?;
     let call = CallId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    log::info!("call {call} is to be ended, says {by}");
+    log::info!("call {call} is to be ended, says {by:?}");
     let (reply, answer) = ReplyTo::channel();
     edge.router.try_send(KillCall { call, by, reply }).map_err(|_| AWAY)?;
     let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await.map_err(|_| AWAY)?.map_err(|_| AWAY)?;
@@ -201,7 +201,7 @@ pub async fn close(caller: Caller, edge: web::Data<Edge>, path: web::Path<String
     if !ask(&edge, CloseSession(session)).await? {
         return Err(Refusal::NotFound("session"));
     }
-    log::info!("{session} was closed, says {by}");
+    log::info!("{session} was closed, says {by:?}");
     Ok(done())
 }
 

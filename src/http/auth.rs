@@ -1,26 +1,23 @@
-//! Where credentials stand in a request, and what follows from them.
+//! Who makes a request or opens a socket, by its [`Credential`].
 //!
-//! REST: `Authorization: Bearer`. Sockets: the same, or the subprotocol pair `switchboard,
-//! bearer.<token>`, `?token=`, or the configured cookie; the first of these that is there is the one
-//! that counts. A service acts for somebody with `X-On-Behalf-Of: <user>`. In dev mode `X-User-Id`
-//! and `X-User-Role`, or a socket's path, are believed where there is no token.
+//! REST: `Authorization: Bearer`, or the configured cookie. Sockets: the same, or the subprotocol pair `switchboard,
+//! bearer.<token>`, or `?token=`. A service acts for somebody with `X-On-Behalf-Of: <user>`. In dev mode `X-User-Id`
+//! and `X-User-Role`, or a socket's path, are believed where no token is shown. Ids in headers are percent-encoded.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderName};
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::http::header::HeaderName;
+use actix_web::{Error, FromRequest, HttpRequest, web};
 use futures_util::future::{Either, LocalBoxFuture};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::Edge;
-use super::body::Body;
+use super::credentials::{Credential, query, subprotocols};
 use super::limits::RestLimits;
-use crate::auth::{Authenticator, Grant, Identity, Rejected, Role};
-use crate::ids::UserId;
+use crate::auth::{Authenticator, Identity, Role};
+use crate::ids::{UserId, from_header};
 use crate::router::learn;
 use crate::signal::Refusal;
 
@@ -36,21 +33,19 @@ pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("x-on-behalf-of");
 pub const SUBPROTOCOL: &str = "switchboard";
 
 /// Why a socket is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
-    /// It has no token.
-    NoToken,
-    /// Its token held once.
-    Expired,
-    /// Its token does not hold.
-    Bad,
+    /// Its token came by the cookie alone, and its page is not one that may use that. Refused before the upgrade.
+    OriginRequired,
+    /// It has no token, or one that does not hold; the sentence says which.
+    Unauthorized(String),
     /// Its path is somebody else's.
     NotYours,
 }
 
-/// A socket is not let in. It is closed after its upgrade, as a browser cannot see why an upgrade
-/// failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A socket is not let in. But for a missing origin it is closed after its upgrade, as a browser cannot see why an
+/// upgrade failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketDenied {
     /// Why.
     pub why: Denial,
@@ -74,7 +69,8 @@ pub enum PathOwner<'a> {
     Token,
 }
 
-fn authenticator(request: &HttpRequest) -> Result<&web::Data<Authenticator>, Refusal> {
+/// The authenticator of the app.
+pub(super) fn authenticator(request: &HttpRequest) -> Result<&web::Data<Authenticator>, Refusal> {
     // Only an app that forgot to register it has none; refusing is the safe side.
     request.app_data::<web::Data<Authenticator>>().ok_or(Refusal::Unavailable("authentication"))
 }
@@ -82,41 +78,6 @@ fn authenticator(request: &HttpRequest) -> Result<&web::Data<Authenticator>, Ref
 /// Notes a token that did not hold, and says how long to delay that.
 fn note_failure(request: &HttpRequest, auth: &Authenticator) -> Option<Duration> {
     auth.failures.note(request.peer_addr()?.ip())
-}
-
-fn header_text<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
-}
-
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let credentials = std::str::from_utf8(request.headers().get(header::AUTHORIZATION)?.as_bytes()).ok()?;
-    let (scheme, token) = credentials.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn query(request: &HttpRequest, name: &str) -> Option<String> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?.into_inner();
-    pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
-}
-
-fn subprotocols(request: &HttpRequest) -> impl Iterator<Item = &str> {
-    let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    offers.filter_map(|offer| offer.to_str().ok()).flat_map(|offer| offer.split(',')).map(str::trim)
-}
-
-fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
-    let cookies = request.headers().get_all(header::COOKIE).filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
-}
-
-fn socket_token(request: &HttpRequest, auth: &Authenticator) -> Option<String> {
-    bearer(request)
-        .or_else(|| subprotocols(request).find_map(|p| p.strip_prefix("bearer.")))
-        .map(str::to_owned)
-        .or_else(|| query(request, "token"))
-        .or_else(|| cookie(request, auth.cookie.as_deref()?))
-        .filter(|token| !token.is_empty())
 }
 
 /// Whether the answer to an upgrade must select [`SUBPROTOCOL`].
@@ -127,76 +88,101 @@ pub fn offers_subprotocol(request: &HttpRequest) -> bool {
 /// Who makes a REST request.
 pub async fn authenticate_rest(request: &HttpRequest) -> Result<Arc<Identity>, Refusal> {
     let auth = authenticator(request)?;
-    let identity = match bearer(request) {
-        Some(token) => auth.verify_and_keep(token).await.map_err(|why| match note_failure(request, auth) {
-            Some(delay) => Refusal::RateLimited(delay),
-            None => Refusal::Unauthorized(why.to_string()),
-        })?,
-        None if auth.is_dev() => Arc::new(believed(request)?),
-        None => return Err(Refusal::Unauthorized("send a token: Authorization: Bearer <token>".to_owned())),
+    let Some(credential) = rest_credential(request, auth) else {
+        if auth.is_dev() {
+            return on_behalf(request, Arc::new(believed(request)?));
+        }
+        return Err(Refusal::Unauthorized("send a token: Authorization: Bearer <token>".to_owned()));
     };
+    credential.vouched(request)?;
+    let identity = auth.verify_and_keep(&credential.token).await.map_err(|why| {
+        let delay = if why.is_guess() { note_failure(request, auth) } else { None };
+        delay.map_or_else(|| Refusal::Unauthorized(why.to_string()), Refusal::RateLimited)
+    })?;
     on_behalf(request, identity)
+}
+
+/// The token of a REST request. What dev mode believes comes before the cookie, which a browser sends to every service
+/// on its own machine.
+fn rest_credential<'a>(request: &'a HttpRequest, auth: &Authenticator) -> Option<Credential<'a>> {
+    let is_believed = || auth.is_dev() && request.headers().contains_key(&USER_ID);
+    Credential::shown_in(request).or_else(|| if is_believed() { None } else { Credential::in_cookie(request, auth) })
 }
 
 /// The same, where their token was seen before.
 fn recall(request: &HttpRequest) -> Option<Result<Arc<Identity>, Refusal>> {
-    let identity = authenticator(request).ok()?.recall(bearer(request)?)?;
-    Some(on_behalf(request, identity))
+    let auth = authenticator(request).ok()?;
+    let credential = rest_credential(request, auth)?;
+    let identity = auth.recall(&credential.token)?;
+    Some(credential.vouched(request).and_then(|()| on_behalf(request, identity)))
+}
+
+/// The user a header names, percent-encoded where it must be.
+fn user_in(request: &HttpRequest, name: &HeaderName) -> Option<Result<UserId, Refusal>> {
+    let text = from_header(request.headers().get(name)?.as_bytes());
+    let user = text.map_or_else(
+        || Err(Refusal::Invalid(format!("{name} is not UTF-8"))),
+        |text| UserId::parse(&text).map_err(|error| Refusal::Invalid(format!("{name}: {error}"))),
+    );
+    Some(user)
 }
 
 /// Dev mode without a token: who they say they are.
 fn believed(request: &HttpRequest) -> Result<Identity, Refusal> {
-    let user = header_text(request, &USER_ID)
-        .ok_or_else(|| Refusal::Unauthorized("say who you are: X-User-Id, or a token".to_owned()))?;
-    let user = UserId::parse(user.trim()).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let role = match header_text(request, &USER_ROLE) {
+    let user = user_in(request, &USER_ID)
+        .ok_or_else(|| Refusal::Unauthorized("say who you are: X-User-Id, or a token".to_owned()))??;
+    let role = match request.headers().get(&USER_ROLE) {
         None => Role::User,
-        Some(role) => Role::parse(role.trim())
+        Some(role) => (role.to_str().ok())
+            .and_then(|role| Role::parse(role.trim()))
             .ok_or_else(|| Refusal::Invalid("X-User-Role is user, admin or service".to_owned()))?,
     };
     Ok(Identity::plain(user, role))
 }
 
 fn on_behalf(request: &HttpRequest, identity: Arc<Identity>) -> Result<Arc<Identity>, Refusal> {
-    let Some(other) = request.headers().get(&ON_BEHALF_OF) else { return Ok(identity) };
+    let Some(user) = user_in(request, &ON_BEHALF_OF) else { return Ok(identity) };
     if identity.role != Role::Service {
         return Err(Refusal::Forbidden("only services act on behalf of others".to_owned()));
     }
-    let other = other.to_str().unwrap_or_default().trim();
-    let user = UserId::parse(other).map_err(|error| Refusal::Invalid(error.to_string()))?;
     // As that user, with nothing of the service's own: neither its name nor its view of everybody's calls.
-    Ok(Arc::new(Identity { expires_at: identity.expires_at, ..Identity::plain(user, Role::User) }))
+    Ok(Arc::new(Identity { expires_at: identity.expires_at, ..Identity::plain(user?, Role::User) }))
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is
 /// that user, as it acts for them.
 pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) -> Result<Identity, SocketDenied> {
     let denied = |why| SocketDenied { why, delay: Duration::ZERO };
-    let auth = authenticator(request).map_err(|_| denied(Denial::Bad))?;
-    let identity = match socket_token(request, auth) {
-        Some(token) => auth.verify(&token).await.map_err(|rejected| SocketDenied {
-            why: match rejected {
-                Rejected::Expired => Denial::Expired,
-                Rejected::Bad => Denial::Bad,
-            },
-            delay: note_failure(request, auth).unwrap_or_default(),
-        })?,
+    let unauthorized = |why: &str| denied(Denial::Unauthorized(why.to_owned()));
+    let auth = authenticator(request).map_err(|refusal| unauthorized(&refusal.to_string()))?;
+    let credential = Credential::of_socket(request, auth);
+    let (identity, own) = match &credential {
+        Some(credential) => {
+            credential.vouched(request).map_err(|_| denied(Denial::OriginRequired))?;
+            let identity = auth.verify(&credential.token).await.map_err(|why| SocketDenied {
+                delay: if why.is_guess() { note_failure(request, auth).unwrap_or_default() } else { Duration::ZERO },
+                why: Denial::Unauthorized(why.to_string()),
+            })?;
+            let own = match owner {
+                PathOwner::User(user) => identity.may_act_for(user),
+                PathOwner::Profile { kind, id } => identity.has_profile(kind, id),
+                PathOwner::Token => true,
+            };
+            (identity, own)
+        }
         None if auth.is_dev() => {
             let user = match owner {
                 PathOwner::User(user) => Some(user.clone()),
                 PathOwner::Profile { kind, id } => UserId::parse(&format!("{kind}_{id}")).ok(),
                 PathOwner::Token => query(request, "user_id")
-                    .or_else(|| header_text(request, &USER_ID).map(str::to_owned))
-                    .and_then(|user| UserId::parse(&user).ok()),
+                    .and_then(|user| UserId::parse(&user).ok())
+                    .or_else(|| user_in(request, &USER_ID)?.ok()),
             };
-            Identity::plain(user.ok_or(denied(Denial::NoToken))?, Role::User)
+            let user = user.ok_or_else(|| unauthorized("say who you are: ?user_id=, or a token"))?;
+            // Believed: the path is theirs because they say so.
+            (Identity::plain(user, Role::User), true)
         }
-        None => return Err(denied(Denial::NoToken)),
-    };
-    let own = match owner {
-        PathOwner::User(user) => identity.may_act_for(user),
-        PathOwner::Profile { kind, id } => identity.has_profile(kind, id),
-        PathOwner::Token => true,
+        None => return Err(unauthorized("there is no token")),
     };
     if !own {
         return Err(denied(Denial::NotYours));
@@ -243,55 +229,6 @@ impl FromRequest for Caller {
         let request = request.clone();
         Either::Right(Box::pin(async move { Self::counted(&request, authenticate_rest(&request).await) }))
     }
-}
-
-/// What `POST /api/dev/token` is asked for.
-#[derive(Debug, Deserialize)]
-pub struct TokenRequest {
-    user: Value,
-    name: Option<String>,
-    role: Option<String>,
-    #[serde(default)]
-    profiles: Vec<ProfileRequest>,
-    conversations: Option<Vec<Value>>,
-    ttl: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ProfileRequest {
-    #[serde(rename = "type")]
-    kind: String,
-    id: Value,
-}
-
-/// How long a token holds when nobody says.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
-
-/// `POST /api/dev/token`: mints a token for anybody. In jwt mode there is no such path.
-pub async fn dev_token(request: HttpRequest, Body(wanted): Body<TokenRequest>) -> Result<HttpResponse, Refusal> {
-    let auth = authenticator(&request)?;
-    if !auth.is_dev() {
-        return Err(Refusal::NotFound("path"));
-    }
-    let invalid = |error: crate::ids::InvalidId| Refusal::Invalid(error.to_string());
-    let text = |id: &Value| UserId::from_json(id).map(|id| id.to_string()).map_err(invalid);
-    let grant = Grant {
-        user: UserId::from_json(&wanted.user).map_err(invalid)?,
-        name: wanted.name,
-        role: wanted
-            .role
-            .map_or(Some(Role::User), |role| Role::parse(&role))
-            .ok_or_else(|| Refusal::Invalid("role is user, admin or service".to_owned()))?,
-        profiles: wanted.profiles.into_iter().map(|p| Ok((p.kind, text(&p.id)?))).collect::<Result<_, Refusal>>()?,
-        conversations: wanted.conversations.map(|ids| ids.iter().map(text).collect()).transpose()?,
-        ttl: match &wanted.ttl {
-            None => DEFAULT_TTL,
-            Some(ttl) => crate::config::duration(ttl)
-                .ok_or_else(|| Refusal::Invalid("ttl is a duration such as 1h".to_owned()))?,
-        },
-    };
-    let token = auth.mint(&grant).map_err(Refusal::Invalid)?;
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "token": token, "expires_in": grant.ttl.as_secs() })))
 }
 
 #[cfg(test)]

@@ -2,11 +2,16 @@
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{App, HttpResponse, test};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::Grant;
 use crate::clock::Clock;
 use crate::config::{AuthMode, Secret, Settings};
+use crate::http::credentials::HasEffect;
+use crate::http::dev_token::{DEFAULT_TTL, dev_token};
 use crate::http::gate::Gate;
 use crate::http::origins::Origins;
 
@@ -29,16 +34,23 @@ fn data(settings: &Settings) -> web::Data<Authenticator> {
     web::Data::new(Authenticator::new(settings, Clock::new()).unwrap())
 }
 
-fn mint(auth: &Authenticator, user: &str, role: Role) -> String {
+fn grant(user: &str) -> Grant {
     let user = UserId::parse(user).unwrap();
     let profiles = vec![("tutor".to_owned(), "1".to_owned())];
-    auth.mint(&Grant { user, name: Some("N".to_owned()), role, profiles, conversations: None, ttl: DEFAULT_TTL })
-        .unwrap()
+    Grant { user, name: Some("N".to_owned()), role: Role::User, profiles, conversations: None, ttl: DEFAULT_TTL }
+}
+
+fn mint(auth: &Authenticator, user: &str, role: Role) -> String {
+    auth.mint(&Grant { role, ..grant(user) }).unwrap()
 }
 
 fn request(auth: &web::Data<Authenticator>, path: &str, headers: &[(&'static str, &str)]) -> HttpRequest {
     let peer = "192.0.2.1:1".parse().unwrap();
     let mut request = test::TestRequest::get().uri(path).app_data(auth.clone()).peer_addr(peer);
+    request = request.app_data(web::Data::new(Origins::new(&jwt()).unwrap()));
+    if path.starts_with("/ws/") {
+        request = request.insert_header(("upgrade", "websocket"));
+    }
     for header in headers {
         request = request.append_header(*header);
     }
@@ -58,12 +70,12 @@ async fn a_socket_may_carry_its_token_in_four_places() {
         ("/ws/7", vec![("authorization", bearer.as_str())]),
         ("/ws/7", vec![("sec-websocket-protocol", pair.as_str())]),
         (query.as_str(), vec![]),
-        ("/ws/7", vec![("cookie", cookie.as_str())]),
+        ("/ws/7", vec![("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")]),
     ] {
         let request = request(&auth, path, &headers);
         let identity = authenticate_socket(&request, PathOwner::User(&seven)).await.unwrap();
         assert_eq!(identity.user, seven);
-        assert_eq!(offers_subprotocol(&request), headers.iter().any(|(name, _)| name.starts_with("sec-")));
+        assert_eq!(offers_subprotocol(&request), headers.iter().any(|(name, _)| name.starts_with("sec-websocket")));
     }
 }
 
@@ -78,12 +90,12 @@ async fn a_socket_without_a_token_that_holds_or_with_another_ones_path_is_told_a
     let user = PathOwner::User;
     let profile = |id| PathOwner::Profile { kind: "tutor", id };
     for (path, owner, denial) in [
-        ("/ws/7", user(&seven), Denial::NoToken),
-        ("/ws/7?token=x.y.z", user(&seven), Denial::Bad),
+        ("/ws/7", user(&seven), Denial::Unauthorized("there is no token".to_owned())),
+        ("/ws/7?token=x.y.z", user(&seven), Denial::Unauthorized("the token is not valid: it is no JWT".to_owned())),
         (token.as_str(), user(&eight), Denial::NotYours),
         (admin.as_str(), user(&eight), Denial::NotYours),
         (token.as_str(), profile("2"), Denial::NotYours),
-        ("/ws/notifications", PathOwner::Token, Denial::NoToken),
+        ("/ws/notifications", PathOwner::Token, Denial::Unauthorized("there is no token".to_owned())),
     ] {
         let denied = authenticate_socket(&request(&auth, path, &[]), owner).await.unwrap_err();
         assert_eq!(denied.why, denial, "{path}");
@@ -106,7 +118,9 @@ async fn dev_mode_believes_what_it_is_told_but_checks_a_token() {
     let identity = authenticate_socket(&request(&auth, "/ws/7", &[]), PathOwner::User(&seven)).await.unwrap();
     assert_eq!((identity.user, identity.role), (seven.clone(), Role::User));
     let denied = authenticate_socket(&request(&auth, "/ws/7?token=x.y.z", &[]), PathOwner::User(&seven)).await;
-    assert_eq!(denied.unwrap_err().why, Denial::Bad);
+    assert!(matches!(denied.unwrap_err().why, Denial::Unauthorized(_)));
+    let tutor = PathOwner::Profile { kind: "tutor", id: "1" };
+    assert_eq!(authenticate_socket(&request(&auth, "/ws/1/tutor", &[]), tutor).await.unwrap().user.as_str(), "tutor_1");
     let admin = [("x-user-id", "7"), ("x-user-role", "admin")];
     assert_eq!(authenticate_rest(&request(&auth, "/", &admin)).await.unwrap().role, Role::Admin);
     assert_eq!(authenticate_rest(&request(&auth, "/", &[])).await.unwrap_err().code(), "unauthorized");
@@ -137,6 +151,86 @@ async fn bad_tokens_of_an_address_are_delayed_and_good_ones_are_not() {
     assert!(!authenticate_socket(&bad, PathOwner::User(&seven)).await.unwrap_err().delay.is_zero());
     let good = format!("Bearer {}", mint(&auth, "7", Role::User));
     authenticate_rest(&request(&auth, "/", &[("authorization", &good)])).await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_token_of_ours_that_does_not_hold_is_no_guess() {
+    let auth = data(&jwt());
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    for claims in [json!({ "sub": 7, "exp": 1 }), json!({ "exp": 4_000_000_000u64 })] {
+        let token = jsonwebtoken::encode(&Default::default(), &claims, &key).unwrap();
+        let bearer = format!("Bearer {token}");
+        let request = request(&auth, "/ws/7", &[("authorization", &bearer)]);
+        for _ in 0..20 {
+            assert_eq!(authenticate_rest(&request).await.unwrap_err().code(), "unauthorized", "{claims}");
+        }
+    }
+    let guess = request(&auth, "/", &[("authorization", "Bearer x.y.z")]);
+    assert_eq!(authenticate_rest(&guess).await.unwrap_err().code(), "unauthorized", "its first");
+}
+
+#[actix_web::test]
+async fn ids_in_headers_are_percent_encoded() {
+    let auth = data(&dev());
+    for (header, user) in [("auth0%7C5f", "auth0|5f"), ("%CE%A9mega", "Ωmega"), ("a%2Fb", "a/b"), ("7", "7")] {
+        let identity = authenticate_rest(&request(&auth, "/", &[("x-user-id", header)])).await.unwrap();
+        assert_eq!(identity.user.as_str(), user);
+    }
+    for bad in ["%FF", "a%20b", "guest:1", ""] {
+        assert_eq!(authenticate_rest(&request(&auth, "/", &[("x-user-id", bad)])).await.unwrap_err().code(), "invalid");
+    }
+}
+
+/// What an app with a plain and a marked resource answers to a request with a token in the cookie, beside these headers.
+async fn with_cookie(method: &str, path: &str, headers: &[(&'static str, &str)]) -> String {
+    let mut settings = jwt();
+    settings.server.allowed_origins.push("https://*.preview.example".to_owned());
+    let auth = data(&settings);
+    let me = async |caller: Caller| caller.0.user.to_string();
+    let app = App::new()
+        .app_data(auth.clone())
+        .app_data(web::Data::new(Origins::new(&settings).unwrap()))
+        .route("/reads", web::route().to(me))
+        .service(web::resource("/drains").app_data(HasEffect).route(web::route().to(me)));
+    let app = test::init_service(app).await;
+    let cookie = format!("sb={}", mint(&auth, "7", Role::User));
+    let mut request = test::TestRequest::with_uri(path).method(method.parse().unwrap());
+    for header in [("host", "calls.example"), ("cookie", cookie.as_str())].iter().chain(headers) {
+        request = request.append_header(*header);
+    }
+    let response = test::call_service(&app, request.to_request()).await;
+    if response.status() == StatusCode::OK {
+        return "taken".to_owned();
+    }
+    let body: Value = test::read_body_json(response).await;
+    body["code"].as_str().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn what_the_cookie_alone_may_do_depends_on_the_page() {
+    let own = ("origin", "https://calls.example");
+    let listed = ("origin", "https://app.example");
+    let by_pattern = ("origin", "https://pr-7.preview.example");
+    for (method, path, headers, answer) in [
+        // Reading is nobody's harm: the answer is not shown to a page that may not have it.
+        ("GET", "/reads", vec![], "taken"),
+        ("HEAD", "/reads", vec![by_pattern], "taken"),
+        ("GET", "/drains", vec![], "origin_required"),
+        ("GET", "/drains", vec![("sec-fetch-site", "cross-site")], "origin_required"),
+        ("GET", "/drains", vec![("sec-fetch-site", "same-site")], "origin_required"),
+        ("GET", "/drains", vec![("sec-fetch-site", "same-origin")], "taken"),
+        ("POST", "/reads", vec![], "origin_required"),
+        ("POST", "/reads", vec![own], "taken"),
+        ("DELETE", "/reads", vec![listed], "taken"),
+        ("POST", "/reads", vec![by_pattern], "origin_required"),
+        // What the page is counts, and not what its browser thinks of the site.
+        ("POST", "/reads", vec![by_pattern, ("sec-fetch-site", "same-origin")], "origin_required"),
+        ("GET", "/reads", vec![("upgrade", "websocket")], "origin_required"),
+        // Whatever no browser sends by itself needs no page.
+        ("POST", "/reads", vec![("authorization", "Bearer x.y.z")], "unauthorized"),
+    ] {
+        assert_eq!(with_cookie(method, path, &headers).await, answer, "{method} {path} {headers:?}");
+    }
 }
 
 /// What comes back from an app as the service builds it, in this mode, for these headers.

@@ -67,7 +67,7 @@ impl Action {
 /// offer or an answer.
 fn peer(edge: &Edge, identity: &Identity) -> Peer {
     let device = edge.directory.only(&identity.user, DeviceId::is_channels);
-    Peer { user: identity.user.clone(), name: identity.name.clone(), device }
+    Peer { user: identity.user.clone(), name: identity.channels_name().cloned(), device }
 }
 
 /// `POST /api/calls/initiate`: 201 with the call, whatever became of it.

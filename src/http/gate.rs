@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use actix_cors::Cors;
 use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, Uri};
 use actix_web::{Error, ResponseError, web};
 use futures_util::future::{Either, LocalBoxFuture};
+use percent_encoding::percent_decode_str;
 
 use super::origins::Origins;
 use crate::signal::Refusal;
@@ -41,6 +42,16 @@ impl Gate {
 /// what it kept for another, where it may be kept.
 fn concerns_pages(head: &RequestHead) -> bool {
     head.headers().contains_key(header::ORIGIN) || [Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method)
+}
+
+/// Whether an address is text once it is percent-decoded. What reads it further on would put a mark in the place of
+/// each byte that is none, and two users' ids would be one.
+fn is_text(uri: &Uri) -> Result<(), Refusal> {
+    let written = uri.path_and_query().map_or("", |written| written.as_str());
+    if !written.contains('%') || percent_decode_str(written).decode_utf8().is_ok() {
+        return Ok(());
+    }
+    Err(Refusal::Invalid("the address is not UTF-8 when it is percent-decoded".to_owned()))
 }
 
 impl<S> Transform<S, ServiceRequest> for Gate
@@ -88,8 +99,9 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if let Err(why) = self.origins.check(request.head()) {
-            let refused = request.into_response(Refusal::Forbidden(why).error_response());
+        let checked = self.origins.check(request.head()).map_err(Refusal::Forbidden);
+        if let Err(refusal) = checked.and_then(|()| is_text(&request.head().uri)) {
+            let refused = request.into_response(refusal.error_response());
             return Either::Right(Box::pin(ready(Ok(refused))));
         }
         if !concerns_pages(request.head()) {

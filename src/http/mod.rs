@@ -9,11 +9,14 @@ mod call;
 mod call_logs;
 mod calls;
 mod channels;
+mod credentials;
+mod dev_token;
 mod export;
 pub mod gate;
 mod ice;
 pub mod limits;
 pub mod log;
+mod me;
 mod missed;
 mod ops;
 pub mod origins;
@@ -41,6 +44,7 @@ use crate::router::{CallRouter, Directory, Mailboxes, Visibility};
 use crate::signal::{Command, Refusal};
 use crate::store::{Store, StoreError, Writer};
 use about::About;
+use credentials::HasEffect;
 
 /// How long a request waits for the router's answer. The writer answers within less.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -84,12 +88,13 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
         at(config, "/healthz", |here| here.route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)));
         at(config, "/readyz", |here| here.route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)));
         at(config, "/api/about", |here| here.route(web::get().to(about::about)));
-        at(config, "/api/dev/token", |here| here.route(web::post().to(auth::dev_token)));
+        at(config, "/api/me", |here| here.route(web::get().to(me::me)));
+        at(config, "/api/dev/token", |here| here.route(web::post().to(dev_token::dev_token)));
         at(config, "/api/status/update", |here| here.route(web::post().to(status::update)));
         at(config, "/api/status/query", |here| here.route(web::post().to(status::query)));
         at(config, "/api/status/user/{id}", |here| here.route(web::get().to(status::user)));
         at(config, "/api/ice-servers", |here| here.route(web::get().to(ice::servers)));
-        at(config, "/api/call/signals", |here| here.route(web::get().to(call::signals)));
+        guarded(config, "/api/call/signals", |here| here.route(web::get().to(call::signals)));
         at(config, "/api/call/missed", |here| here.route(web::get().to(missed::missed)));
         at(config, "/api/call/mark-seen/{id}", |here| here.route(web::post().to(missed::mark_seen)));
         at(config, "/api/call/mark-all-seen", |here| here.route(web::post().to(missed::mark_all_seen)));
@@ -111,12 +116,12 @@ pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
         at(config, "/api/calls/{id}", |here| here.route(web::get().to(calls::one)));
         at(config, "/api/calls/{id}/events", |here| here.route(web::get().to(calls::events)));
         at(config, "/api/users", |here| here.route(web::get().to(users::list)));
-        at(config, "/api/admin/overview", |here| here.route(web::get().to(admin::overview)));
-        at(config, "/api/admin/calls", |here| here.route(web::get().to(admin::calls)));
-        at(config, "/api/admin/calls/{id}/kill", |here| here.route(web::post().to(admin::kill)));
-        at(config, "/api/admin/sessions", |here| here.route(web::get().to(admin::sessions)));
-        at(config, "/api/admin/sessions/{id}/close", |here| here.route(web::post().to(admin::close)));
-        at(config, "/api/admin/nodes", |here| here.route(web::get().to(admin::nodes)));
+        guarded(config, "/api/admin/overview", |here| here.route(web::get().to(admin::overview)));
+        guarded(config, "/api/admin/calls", |here| here.route(web::get().to(admin::calls)));
+        guarded(config, "/api/admin/calls/{id}/kill", |here| here.route(web::post().to(admin::kill)));
+        guarded(config, "/api/admin/sessions", |here| here.route(web::get().to(admin::sessions)));
+        guarded(config, "/api/admin/sessions/{id}/close", |here| here.route(web::post().to(admin::close)));
+        guarded(config, "/api/admin/nodes", |here| here.route(web::get().to(admin::nodes)));
         pages::routes(config);
     }
 }
@@ -127,6 +132,11 @@ fn at(config: &mut ServiceConfig, path: &str, routes: impl Fn(Resource) -> Resou
     for path in [path.to_owned(), format!("{path}/")] {
         config.service(routes(web::resource(path).default_service(web::to(refusal::no_such_method))));
     }
+}
+
+/// As [`at`], where reading has an effect, too: what waits is taken, or what only administrators see is shown.
+fn guarded(config: &mut ServiceConfig, path: &str, routes: impl Fn(Resource) -> Resource) {
+    at(config, path, |here| routes(here.app_data(HasEffect)));
 }
 
 /// The answer where there is nothing to say but that it was done.

@@ -68,7 +68,7 @@ impl ResponseError for Refusal {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyParticipants(_) | Self::TooManyCandidates => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::OriginRequired => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::CallerBusy | Self::CallEnded(_) | Self::AnsweredElsewhere | Self::OutOfTurn(_) => {
                 StatusCode::CONFLICT

@@ -31,6 +31,12 @@ pub enum Refusal {
     /// Known, but not allowed to do this.
     #[error("{0}")]
     Forbidden(String),
+    /// The credential is one that browsers send by themselves, and the request does not say which page made it.
+    #[error(
+        "a request that has only the cookie must come from a page of this service, or of an origin that \
+         server.allowed_origins lists without a pattern; or send the token as Authorization: Bearer"
+    )]
+    OriginRequired,
     /// There is no such thing, or it is not this caller's to see.
     #[error("{0} not found")]
     NotFound(&'static str),
@@ -72,6 +78,7 @@ impl Refusal {
             Self::TooManyParticipants(_) => "too_many_participants",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::OriginRequired => "origin_required",
             Self::NotFound(_) => "not_found",
             Self::CallerBusy => "caller_busy",
             Self::CallEnded(_) => "call_ended",
@@ -107,6 +114,7 @@ impl Refusal {
             | Self::TooManyParticipants(_)
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
+            | Self::OriginRequired
             | Self::NotFound(_)
             | Self::CallerBusy
             | Self::CallEnded(_)

@@ -102,6 +102,11 @@ impl Close {
         reason(self.row().code, self.row().reason)
     }
 
+    /// A close that says more than its row: a sentence for the client's developer.
+    pub fn frame_saying(self, why: &str) -> CloseReason {
+        reason(self.row().code, &format!("{}: {why}", self.row().reason))
+    }
+
     /// A close that says when to come back.
     pub fn frame_after(self, after: Duration) -> CloseReason {
         reason(self.row().code, &format!("{}; retry_after_ms={}", self.row().reason, after.as_millis()))
@@ -137,6 +142,13 @@ mod tests {
             let line = format!("| {code} | {reason} | {meaning} | {} |", come_back.as_str());
             assert!(document.contains(&line), "missing: {line}");
         }
+    }
+
+    #[test]
+    fn a_sentence_follows_the_reason_as_far_as_it_fits() {
+        let close = Close::Unauthorized.frame_saying(&format!("the claim \"{}\" ü", "x".repeat(200)));
+        let said = close.description.unwrap();
+        assert!(said.starts_with("unauthorized: the claim \"xxx") && said.len() == MAX_REASON, "{said}");
     }
 
     #[test]

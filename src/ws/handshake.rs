@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::ws::CloseReason;
 use actix_web::{HttpRequest, HttpResponseBuilder};
 use actix_web_actors::ws;
 
-use super::close::Close;
 use super::frames::Message;
 use super::outbox::Outbox;
 use super::wire::Input;
@@ -20,8 +20,8 @@ pub fn accept(req: &HttpRequest) -> Result<HttpResponseBuilder, ws::HandshakeErr
 }
 
 /// Says why, and waits a little for the client's side of the closing handshake.
-pub async fn farewell(why: Close, outbox: Arc<Outbox>, mut input: Input, within: Duration) {
-    outbox.close(Some(why.frame()), true);
+pub async fn farewell(why: CloseReason, outbox: Arc<Outbox>, mut input: Input, within: Duration) {
+    outbox.close(Some(why), true);
     let answered = async { while !matches!(input.next().await, None | Some(Ok(Message::Close(_)))) {} };
     // Whether it answered or not, the connection ends now.
     let _ = tokio::time::timeout(within, answered).await;

@@ -37,7 +37,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
-use crate::ids::{DeviceId, SessionId, UserId};
+use crate::ids::{DeviceId, InvalidId, SessionId, UserId};
 use crate::signal::{Profile, Refusal};
 use close::Close;
 use outlet::{Identity, SocketOutlet};
@@ -120,12 +120,12 @@ pub enum Door<'a> {
 }
 
 /// Why a request may not open a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
-    /// A page from elsewhere: 403 before the upgrade.
-    BadOrigin,
-    /// No token, or none that holds: 4401 after it.
-    Unauthorized,
+    /// Refused before the upgrade: a page from elsewhere.
+    Refused(Refusal),
+    /// No token, or none that holds, as the sentence says: 4401 after it.
+    Unauthorized(String),
     /// Not this token's address: 4403 after it.
     Forbidden,
 }
@@ -195,12 +195,14 @@ pub fn routes(caps: Caps) -> impl FnOnce(&mut web::ServiceConfig) {
                 });
             }
         }
-        config.service(web::resource("/ws/{tail:.*}").to(async || no_such_socket()));
+        config.service(web::resource("/ws/{tail:.*}").to(async || no_such_socket(None)));
     }
 }
 
-fn no_such_socket() -> HttpResponse {
-    refuse(StatusCode::NOT_FOUND, "not_found", "no such socket")
+/// A path that names nobody: where it is for want of an id, the rule says why.
+fn no_such_socket(broken: Option<InvalidId>) -> HttpResponse {
+    let why = broken.map_or_else(|| "no such socket".to_owned(), |rule| format!("no such socket: {rule}"));
+    refuse(StatusCode::NOT_FOUND, "not_found", &why)
 }
 
 /// The query of a socket's address, as far as it is read here.
@@ -219,7 +221,8 @@ async fn open_user(
         Ok(user) if !RESERVED.contains(&path.as_str()) => {
             open(req, edge, dialect.into_inner(), Door::User(&user)).await
         }
-        _ => no_such_socket(),
+        Ok(_) => no_such_socket(None),
+        Err(rule) => no_such_socket(Some(rule)),
     }
 }
 
@@ -231,12 +234,14 @@ async fn open_profile(
 ) -> HttpResponse {
     let (id, kind) = path.into_inner();
     let known = !RESERVED.contains(&id.as_str()) && edge.profile_types.contains(&kind);
+    if !known {
+        return no_such_socket(None);
+    }
     let profile = Profile { kind, id };
     // A path segment may hold anything; the key is checked as a user id is.
-    if known && UserId::parse(&profile.id).is_ok() && profile.key().is_ok() {
-        open(req, edge, dialect.into_inner(), Door::Profile(&profile)).await
-    } else {
-        no_such_socket()
+    match UserId::parse(&profile.id).and_then(|_| profile.key()) {
+        Ok(_) => open(req, edge, dialect.into_inner(), Door::Profile(&profile)).await,
+        Err(rule) => no_such_socket(Some(rule)),
     }
 }
 
@@ -282,9 +287,9 @@ fn upgrade(
     begin: impl FnOnce(&Arc<SocketEdge>, Admitted, Input, Wire) + 'static,
 ) -> HttpResponse {
     let admitted = match verdict {
-        Err(Denied::BadOrigin) => return refuse(StatusCode::FORBIDDEN, "forbidden", "this origin is not allowed"),
-        Err(Denied::Unauthorized) => Err(Close::Unauthorized),
-        Err(Denied::Forbidden) => Err(Close::Forbidden),
+        Err(Denied::Refused(why)) => return why.error_response(),
+        Err(Denied::Unauthorized(why)) => Err(Close::Unauthorized.frame_saying(&why)),
+        Err(Denied::Forbidden) => Err(Close::Forbidden.frame()),
         Ok(admitted) => Ok(admitted),
     };
     let mut response = match handshake::accept(req) {

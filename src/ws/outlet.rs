@@ -211,7 +211,7 @@ impl SocketOutlet {
 
     /// Closes the socket of a client that does not read.
     pub(super) fn too_slow(&self) {
-        log::info!("{} of user {} does not read: closed", self.who.session, self.who.user);
+        log::info!("{} of user {:?} does not read: closed", self.who.session, self.who.user);
         self.close(Some(Close::Slow.frame()), self.clock.moment(), false, true);
     }
 

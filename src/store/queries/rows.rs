@@ -125,7 +125,7 @@ impl Cursor {
     /// Reads what a client gives back. `None` when it is no cursor.
     pub fn parse(text: &str) -> Option<Self> {
         let (call, callee) = match text.split_once('.') {
-            Some((call, callee)) => (call, Some(UserId::parse(callee).ok()?.to_string())),
+            Some((call, callee)) => (call, Some(UserId::recorded(callee).ok()?.to_string())),
             None => (text, None),
         };
         Some(Self { call: i64::from_str_radix(call, 36).ok().filter(|id| *id > 0)?, callee, lowest: None })
@@ -155,7 +155,7 @@ pub(super) fn read<T>(what: &str, text: &str, parse: impl FnOnce(&str) -> Option
 
 /// A user id of the database.
 pub(super) fn user(text: &str) -> Result<UserId, StoreError> {
-    read("user id", text, |text| UserId::parse(text).ok())
+    read("user id", text, |text| UserId::recorded(text).ok())
 }
 
 /// A call id of the database.
@@ -252,11 +252,11 @@ mod tests {
         for cursor in [
             Cursor { call: 1, callee: None, lowest: None },
             Cursor { call: (1 << 53) - 1, callee: None, lowest: None },
-            Cursor { call: 36, callee: Some("a.b@c".into()), lowest: None },
+            Cursor { call: 36, callee: Some("a.b|ü@c".into()), lowest: None },
         ] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }
-        for bad in ["", "0", "-1", "x y", "1.", "1.ü"] {
+        for bad in ["", "0", "-1", "x y", "1.", "1.a b"] {
             assert_eq!(Cursor::parse(bad), None, "{bad}");
         }
     }

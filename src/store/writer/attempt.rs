@@ -87,10 +87,10 @@ async fn one_by_one(store: &Store, batch: &Batch, deadline: Instant, lock: i32) 
                     outcome.bad.insert(*id);
                 }
                 for user in single.statuses.keys().chain(single.names.keys()) {
-                    log::error!("the status of user {user} cannot be written: {error}");
+                    log::error!("the status of user {user:?} cannot be written: {error}");
                 }
                 for key in single.profiles.keys() {
-                    log::error!("whose the profile {key} is cannot be written: {error}");
+                    log::error!("whose the profile {key:?} is cannot be written: {error}");
                 }
                 outcome.told.extend(single.told.iter().map(|_| Err(StoreError::from(error.clone()))));
                 outcome.seen.extend(single.seen.iter().map(|_| Err(StoreError::from(error.clone()))));

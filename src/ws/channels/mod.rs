@@ -17,7 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
 use super::wire::{Input, Wire};
-use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, peer_of, refuse, upgrade};
+use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, no_such_socket, peer_of, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
@@ -96,7 +96,7 @@ async fn chat(
 ) -> HttpResponse {
     match ConversationId::parse(&path) {
         Ok(conversation) => open(req, Place::Chat(conversation), sockets, edge).await,
-        Err(_) => refuse(StatusCode::NOT_FOUND, "not_found", "no such socket"),
+        Err(rule) => no_such_socket(Some(rule)),
     }
 }
 

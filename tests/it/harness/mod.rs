@@ -22,6 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// How long anything may take that should happen at once. Long, because it is waited for only when
 /// something is wrong, and a loaded machine is not wrong.
@@ -79,6 +80,13 @@ pub async fn tell<Story: Future<Output = ()>>(kind: Kind, story: impl FnOnce(Sto
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// An id as it stands in a path or a header.
+pub fn encoded(id: &str) -> String {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@').remove(b':');
+    utf8_percent_encode(id, KEPT).to_string()
 }
 
 /// Asks again until the answer is `Some`, for what can only be found out by asking. Fails with `what`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::{PATIENCE, encoded};
 
 /// One user's REST client.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Rest {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         match &self.bearer {
             Some(token) => request = request.bearer_auth(token),
-            None => request = request.header("X-User-Id", &self.user),
+            None => request = request.header("X-User-Id", encoded(&self.user)),
         }
         if let Some(role) = self.role {
             request = request.header("X-User-Role", role);
@@ -116,7 +116,7 @@ impl Rest {
 
     /// A user's public status.
     pub async fn status_of(&self, user: &str) -> String {
-        let body = self.get(&format!("/api/status/user/{user}")).await.ok();
+        let body = self.get(&format!("/api/status/user/{}", encoded(user))).await.ok();
         body["status"].as_str().unwrap_or_else(|| panic!("no status: {body}")).to_owned()
     }
 

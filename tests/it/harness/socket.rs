@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::rest::id;
-use super::{PATIENCE, Service};
+use super::{PATIENCE, Service, encoded};
 
 /// How a socket is to be opened.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ pub struct Socket {
 impl Socket {
     /// Begins to open the socket of a user: `/ws/{user}`.
     pub fn dial(service: &Service, user: &str) -> Dial {
-        Self::dial_path(service, &format!("/ws/{user}"), user)
+        Self::dial_path(service, &format!("/ws/{}", encoded(user)), user)
     }
 
     /// Begins to open a socket of another kind for a user.

@@ -126,10 +126,10 @@ impl Admission for Everybody {
 impl Everybody {
     fn judge(&self, req: &HttpRequest, user: &UserId) -> Result<Admitted, Denied> {
         if req.headers().get("origin").is_some_and(|origin| origin == "https://evil.example") {
-            return Err(Denied::BadOrigin);
+            return Err(Denied::Refused(Refusal::OriginRequired));
         }
         match user.as_str() {
-            "nobody" => Err(Denied::Unauthorized),
+            "nobody" => Err(Denied::Unauthorized("nobody is nobody".to_owned())),
             "else" => Err(Denied::Forbidden),
             _ => {
                 let expires_at = self.lives.map(|lives| self.clock.now().wall + lives);

@@ -10,8 +10,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::ids::{CallId, ConversationId, UserId, unescaped};
+use crate::ids::{CallId, ConversationId, UserId};
 use crate::signal::{Extra, Payload, Refusal};
+use crate::text;
 
 /// How deep a message may nest.
 pub const MAX_DEPTH: usize = 32;
@@ -25,11 +26,14 @@ const USUAL_FIELDS: usize = 8;
 /// How many ids a list may name. Far above what a call may hold; the core says what is too many.
 const MAX_IDS: usize = 64;
 
+/// The longest retry key, in characters.
+const MAX_KEY_CHARS: usize = 128;
+
 /// The fields of one JSON object, in the order they came; of a repeated name the last value counts.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-/// A text, borrowed where it holds no escapes.
+/// The name of a field, borrowed where it holds no escapes.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -120,6 +124,27 @@ fn scalar<'a>(name: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refusal> {
     }
 }
 
+fn within(name: &str, text: &str, max_chars: usize) -> Result<(), Refusal> {
+    if text.len() > max_chars && text.chars().count() > max_chars {
+        return Err(Refusal::TooLarge(format!("{name} may have at most {max_chars} characters")));
+    }
+    Ok(())
+}
+
+fn no_retry_key(name: &str) -> Refusal {
+    Refusal::Invalid(format!(
+        "{name} must be 1 to {MAX_KEY_CHARS} characters, without control characters and those that switch the \
+         direction of writing"
+    ))
+}
+
+/// Reads a retry key, from wherever it came as `name`. One that no database keeps is refused and not mended: two
+/// keys could become one.
+pub fn retry_key_of(name: &str, key: &str) -> Result<String, Refusal> {
+    let fits = !key.is_empty() && within(name, key, MAX_KEY_CHARS).is_ok() && text::is_kept(key);
+    if fits { Ok(key.to_owned()) } else { Err(no_retry_key(name)) }
+}
+
 fn user_of(name: &str, raw: &RawValue) -> Result<UserId, Refusal> {
     UserId::from_raw(scalar(name, raw)?).map_err(|why| Refusal::Invalid(format!("{name}: {why}")))
 }
@@ -151,15 +176,33 @@ impl<'a> Fields<'a> {
 
     /// The same, borrowed where it holds no escapes.
     pub fn borrowed_text(&mut self, name: &str, max_chars: usize) -> Result<Option<Cow<'a, str>>, Refusal> {
-        let Some(raw) = self.take(name) else { return Ok(None) };
-        let text = match unescaped(raw) {
-            Some(text) => Cow::Borrowed(text),
-            None => serde_json::from_str::<Name>(raw.get()).map_err(|_| invalid(name, "a string"))?.0,
-        };
-        if text.len() > max_chars && text.chars().count() > max_chars {
-            return Err(Refusal::TooLarge(format!("{name} may have at most {max_chars} characters")));
-        }
+        let Some(text) = self.string(name)? else { return Ok(None) };
+        within(name, &text, max_chars)?;
         Ok(Some(text))
+    }
+
+    /// Takes the name of a person, as it is kept, of at most `max_chars` characters. A blank one is none.
+    pub fn person(&mut self, name: &str, max_chars: usize) -> Result<Option<String>, Refusal> {
+        let Some(text) = self.string(name)? else { return Ok(None) };
+        let text = text::kept(&text).into_owned();
+        within(name, &text, max_chars)?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    }
+
+    /// Takes the key a client gives an attempt, so that a retry is known as one.
+    pub fn retry_key(&mut self) -> Result<Option<String>, Refusal> {
+        const NAME: &str = "idempotency_key";
+        let Some(raw) = self.take(NAME) else { return Ok(None) };
+        match serde_json::from_str(raw.get()) {
+            Ok(Name(key)) => retry_key_of(NAME, &key).map(Some),
+            // Half a surrogate pair, which as a name would be mended.
+            Err(_) if raw.get().starts_with('"') => Err(no_retry_key(NAME)),
+            Err(_) => Err(invalid(NAME, "a string")),
+        }
+    }
+
+    fn string(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+        self.take(name).map(|raw| text::read(raw).ok_or_else(|| invalid(name, "a string"))).transpose()
     }
 
     /// Takes a user id.

@@ -112,9 +112,9 @@ impl Polling {
             call_type: take_call_type(&mut fields)?,
             conversation: fields.conversation("conversation_id")?,
             offer: fields.payload("offer", self.caps.max_sdp)?,
-            name: fields.text("caller_name", self.caps.max_name_chars)?,
+            name: fields.person("caller_name", self.caps.max_name_chars)?,
             glare: fields.take("glare").is_some_and(|raw| raw.get() == "true"),
-            idempotency_key: fields.text("idempotency_key", 128)?,
+            idempotency_key: fields.retry_key()?,
             extra: passed_through(fields),
         };
         Ok(match call {

@@ -20,9 +20,6 @@ use crate::signal::{
     Refusal,
 };
 
-/// The longest retry key, in characters.
-const MAX_KEY: usize = 128;
-
 /// Parse and render for user sockets.
 #[derive(Debug, Clone, Copy)]
 pub struct Users {
@@ -100,9 +97,9 @@ impl Users {
             call_type: take_call_type(&mut fields)?,
             conversation: fields.conversation("conversation_id")?,
             offer: fields.payload("offer", self.caps.max_sdp)?,
-            name: fields.text("from_name", self.caps.max_name_chars)?,
+            name: fields.person("from_name", self.caps.max_name_chars)?,
             glare: take_glare(&mut fields),
-            idempotency_key: fields.text("idempotency_key", MAX_KEY)?,
+            idempotency_key: fields.retry_key()?,
             extra: passed_through(fields),
         };
         Ok(match call {

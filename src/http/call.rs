@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::body::Text;
 use super::{Edge, ask};
+use crate::dialect::fields::retry_key_of;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::router::messages::{Peer, Reply};
@@ -57,10 +58,8 @@ pub async fn act(
 
 pub(super) fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
-    match key.to_str() {
-        Ok(key) if (1..=128).contains(&key.len()) => Ok(Some(key.to_owned())),
-        Ok(_) | Err(_) => Err(Refusal::Invalid("Idempotency-Key must be 1 to 128 visible characters".to_owned())),
-    }
+    // Bytes that are no text are none of a key's.
+    retry_key_of("Idempotency-Key", std::str::from_utf8(key.as_bytes()).unwrap_or_default()).map(Some)
 }
 
 fn addressed_call(command: &Command) -> Option<CallId> {

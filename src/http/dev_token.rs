@@ -11,12 +11,13 @@ use super::body::Body;
 use crate::auth::{Grant, Role};
 use crate::ids::{InvalidId, UserId};
 use crate::signal::Refusal;
+use crate::text::Kept;
 
 /// What `POST /api/dev/token` is asked for.
 #[derive(Debug, Deserialize)]
 pub struct TokenRequest {
     user: Value,
-    name: Option<String>,
+    name: Option<Kept>,
     role: Option<String>,
     #[serde(default)]
     profiles: Vec<ProfileRequest>,
@@ -44,7 +45,7 @@ pub async fn dev_token(request: HttpRequest, Body(wanted): Body<TokenRequest>) -
     let text = |id: &Value| UserId::from_json(id).map(|id| id.to_string()).map_err(invalid);
     let grant = Grant {
         user: UserId::from_json(&wanted.user).map_err(invalid)?,
-        name: wanted.name,
+        name: wanted.name.map(String::from),
         role: wanted
             .role
             .map_or(Some(Role::User), |role| Role::parse(&role))

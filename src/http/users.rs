@@ -16,6 +16,7 @@ use crate::presence::Status;
 use crate::router::{Shown, Viewer};
 use crate::signal::Refusal;
 use crate::store::queries;
+use crate::text::kept;
 
 /// How many users a page has when nobody says.
 const PAGE: usize = 100;
@@ -89,12 +90,9 @@ pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query
     if q.as_ref().is_some_and(|text| text.chars().count() > MAX_SOUGHT) {
         return Err(Refusal::Invalid(format!("q has at most {MAX_SOUGHT} characters")));
     }
-    // Nothing is called that, and PostgreSQL would not even look.
-    if q.as_ref().is_some_and(|text| text.contains('\0')) {
-        return Err(Refusal::Invalid("q cannot have a null character in it".to_owned()));
-    }
     let wanted = Wanted {
-        sought: q.map(|text| text.to_lowercase()).filter(|text| !text.is_empty()),
+        // As names are kept; what cannot be kept PostgreSQL would not even look for.
+        sought: q.map(|text| kept(&text).to_lowercase()).filter(|text| !text.is_empty()),
         status: status.map(|text| known("status", &text, Status::parse)).transpose()?,
         limit: match limit {
             Some(limit @ 1..=MAX_PAGE) => limit,

@@ -47,7 +47,7 @@ async fn everybody_is_listed_as_they_may_be_seen(store: Store) {
     assert!(seen["users"][1]["devices"].is_null(), "{seen}");
     let offline = service.rest("1").get("/api/users?status=offline").await.ok();
     assert_eq!(ids(&offline), ["2", "\"x\""]);
-    for query in ["limit=0", "limit=201", "cursor=a%20b", "status=away", "x=1", "q=a%00"] {
+    for query in ["limit=0", "limit=201", "cursor=a%20b", "status=away", "x=1"] {
         service.rest("1").get(&format!("/api/users?{query}")).await.refused(400);
     }
     admin.post(&format!("/api/admin/calls/{call}/kill"), json!({})).await.ok();

@@ -17,6 +17,7 @@ mod glare;
 mod groups;
 mod hello;
 mod identifiers;
+mod kept_text;
 mod kills;
 mod limits;
 mod meeting;

@@ -19,11 +19,11 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 COPY --from=build /build/target/release/switchboard /usr/local/bin/switchboard
 USER switchboard
 WORKDIR /data
-# Where the SQLite file is; without a volume the record goes with the container.
+# Where the built-in database.url puts the SQLite file; without a volume the record goes with the container. The address
+# is not set here: it would win over DATABASE_URL, and beside DATABASE_URL_FILE be one too many.
 VOLUME /data
 ENV SWITCHBOARD__SERVER__BIND=0.0.0.0:8080 \
-    SWITCHBOARD__AUTH__MODE=jwt \
-    SWITCHBOARD__DATABASE__URL=sqlite:///data/switchboard.db?mode=rwc
+    SWITCHBOARD__AUTH__MODE=jwt
 EXPOSE 8080
 # SIGTERM drains; give it more than server.drain_deadline: docker stop -t 40.
 STOPSIGNAL SIGTERM

@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use config::{Config, File, FileFormat, Map};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Settings, validate};
+use super::{Settings, files, validate};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Variables with a name of their own, and the settings they mean. The same with `_FILE` names a file.
+const GENERAL: [(&str, &str); 1] = [("DATABASE_URL", "DATABASE__URL")];
 
 /// The environment variables settings are read from; an argument, so that tests need not change
 /// those of the process.
@@ -58,35 +62,58 @@ impl Settings {
     }
 }
 
-fn merge(flags: &Flags, environment: &Environment) -> Result<Value, Vec<String>> {
+/// All layers as one, and what could not be had of them.
+struct Merged {
+    settings: Value,
+    problems: Vec<String>,
+}
+
+fn merge(flags: &Flags, environment: &Environment) -> Result<Merged, Vec<String>> {
     let say = |error: config::ConfigError| vec![format!("The configuration cannot be read: {error}.")];
-    let ours: Map<String, String> = environment.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    let given = given(flags, environment).map_err(say)?;
+    let merged = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).add_source(given.clone());
+    let mut settings = merged.build().and_then(Config::try_deserialize).map_err(say)?;
+    let mut problems = Vec::new();
+    files::take_up(&mut settings, &given.try_deserialize().map_err(say)?, known(), &mut problems);
+    Ok(Merged { settings, problems })
+}
+
+/// Everything that was set, without the defaults below.
+fn given(flags: &Flags, environment: &Environment) -> Result<Config, config::ConfigError> {
+    let variables = |prefix: &str, variables: Map<String, String>| {
+        config::Environment::with_prefix(prefix).prefix_separator("__").separator("__").source(Some(variables))
+    };
+    let mut builder = Config::builder();
     if let Some(path) = &flags.config {
         builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
     }
-    if let Some(url) = environment.get("DATABASE_URL").filter(|url| !url.is_empty()) {
-        // Below SWITCHBOARD__DATABASE__URL: what names us wins over what is named in general.
-        let general = Map::from([("X__DATABASE__URL".to_owned(), url.clone())]);
-        builder = builder.add_source(
-            config::Environment::with_prefix("X").prefix_separator("__").separator("__").source(Some(general)),
-        );
-    }
-    let named =
-        config::Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__").source(Some(ours));
+    // Below SWITCHBOARD__DATABASE__URL: what names us wins over what is named in general.
+    let general =
+        GENERAL.iter().flat_map(|(name, setting)| ["", "_FILE"].map(|end| (format!("{name}{end}"), setting, end)));
+    let general = general.filter_map(|(name, setting, end)| {
+        let value = environment.get(&name).filter(|value| !value.is_empty())?;
+        Some((format!("X__{setting}{end}"), value.clone()))
+    });
+    let named = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
     builder
-        .add_source(named)
-        .set_override_option("server.bind", flags.bind.map(|bind| bind.to_string()))
-        .and_then(|b| b.set_override_option("database.url", flags.database_url.clone()))
-        .and_then(|b| b.set_override_option("database.migrate", flags.no_migrate.then_some(false)))
-        .and_then(|b| b.build())
-        .and_then(|config| config.try_deserialize())
-        .map_err(say)
+        .add_source(variables("X", general.collect()))
+        .add_source(variables("SWITCHBOARD", named.collect()))
+        .set_override_option("server.bind", flags.bind.map(|bind| bind.to_string()))?
+        .set_override_option("database.url", flags.database_url.clone())?
+        .set_override_option("database.migrate", flags.no_migrate.then_some(false))?
+        .build()
+}
+
+/// The sections and keys there are, with their defaults.
+fn known() -> &'static toml::Table {
+    static KNOWN: LazyLock<toml::Table> = LazyLock::new(|| DEFAULTS.parse().unwrap_or_default());
+    &KNOWN
 }
 
 /// Reads the sections one by one, so that a mistake in one does not hide those in the others.
-fn parse(merged: Value) -> Result<Settings, Vec<String>> {
-    let mut problems = unknown_keys(&merged);
+fn parse(merged: Merged) -> Result<Settings, Vec<String>> {
+    let Merged { settings: merged, mut problems } = merged;
+    problems.extend(unknown_keys(&merged));
     let read = &mut problems;
     let sections = (
         section(&merged, "server", read),
@@ -117,10 +144,9 @@ fn parse(merged: Value) -> Result<Settings, Vec<String>> {
 
 /// Every key that `default.toml` does not have, which is every key we do not know.
 fn unknown_keys(merged: &Value) -> Vec<String> {
-    let known: toml::Table = DEFAULTS.parse().unwrap_or_default();
     let mut problems = Vec::new();
     for (section, keys) in merged.as_object().into_iter().flatten() {
-        let Some(known) = known.get(section).and_then(toml::Value::as_table) else {
+        let Some(known) = known().get(section).and_then(toml::Value::as_table) else {
             problems.push(format!("There is no section \"{section}\" in the configuration."));
             continue;
         };
@@ -155,8 +181,7 @@ fn section<T: DeserializeOwned>(merged: &Value, name: &str, problems: &mut Vec<S
 
 /// Gives a text from the environment the type its default has, and says where it has none.
 fn retype(section: &str, key: &str, value: &mut Value, problems: &mut Vec<String>) -> bool {
-    let known: toml::Table = DEFAULTS.parse().unwrap_or_default();
-    let Some(default) = known.get(section).and_then(|s| s.get(key)) else { return true };
+    let Some(default) = known().get(section).and_then(|s| s.get(key)) else { return true };
     let better = match (default, &*value) {
         (toml::Value::Integer(_), Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
         (toml::Value::Integer(_), Value::Number(number)) => number.as_u64().map(Value::from),

@@ -3,6 +3,7 @@
 //! `config/default.toml` explains each and holds its default; [`Settings::load`] lays the other
 //! layers over it and [`Settings::problems`] says, in sentences, what does not fit together.
 
+mod files;
 mod load;
 mod origin;
 #[cfg(test)]
@@ -66,13 +67,20 @@ pub struct Database {
     /// Address of a SQLite file or a PostgreSQL database; may hold a password.
     #[serde(serialize_with = "value::hide_password")]
     pub url: String,
+    /// The file it came from.
+    #[serde(with = "value::maybe")]
+    pub url_file: Option<PathBuf>,
     /// Whether migrations run at start.
     pub migrate: bool,
 }
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("url", &without_password(&self.url)).field("migrate", &self.migrate).finish()
+        f.debug_struct("Database")
+            .field("url", &without_password(&self.url))
+            .field("url_file", &self.url_file)
+            .field("migrate", &self.migrate)
+            .finish()
     }
 }
 
@@ -111,6 +119,9 @@ pub struct Auth {
     /// The shared secret of HS256.
     #[serde(with = "value::maybe")]
     pub jwt_secret: Option<Secret>,
+    /// The file it came from.
+    #[serde(with = "value::maybe")]
+    pub jwt_secret_file: Option<PathBuf>,
     /// PEM file of the public key.
     #[serde(with = "value::maybe")]
     pub public_key_file: Option<PathBuf>,
@@ -303,6 +314,9 @@ pub struct Ice {
     /// The secret shared with them.
     #[serde(with = "value::maybe")]
     pub turn_secret: Option<Secret>,
+    /// The file it came from.
+    #[serde(with = "value::maybe")]
+    pub turn_secret_file: Option<PathBuf>,
     /// How long credentials hold.
     #[serde(with = "humantime_serde")]
     pub turn_ttl: Duration,

@@ -4,15 +4,15 @@ use std::io::Write;
 
 use super::*;
 
-fn env(pairs: &[(&str, &str)]) -> Environment {
+pub(super) fn env(pairs: &[(&str, &str)]) -> Environment {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-fn load(pairs: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+pub(super) fn load(pairs: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     Settings::load_with(&Flags::default(), &env(pairs), Some(20_000))
 }
 
-fn sentences(pairs: &[(&str, &str)]) -> String {
+pub(super) fn sentences(pairs: &[(&str, &str)]) -> String {
     load(pairs).unwrap_err().join("\n")
 }
 

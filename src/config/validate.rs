@@ -118,8 +118,8 @@ impl Settings {
             AuthMode::Dev => {}
             AuthMode::Jwt => match (auth.algorithm, &auth.jwt_secret, &auth.public_key_file, &auth.jwks) {
                 (Algorithm::HS256, None, ..) => found.push(
-                    "auth.mode is jwt with algorithm HS256, which needs auth.jwt_secret; for public keys set \
-                     auth.algorithm to RS256, ES256 or EdDSA."
+                    "auth.mode is jwt with algorithm HS256, which needs auth.jwt_secret, or a file with it in \
+                     auth.jwt_secret_file; for public keys set auth.algorithm to RS256, ES256 or EdDSA."
                         .to_owned(),
                 ),
                 (Algorithm::HS256, Some(_), None, None) => {}

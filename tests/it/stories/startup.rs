@@ -10,6 +10,7 @@ on_sqlite!(
     an_unsafe_start_is_refused_with_what_to_set,
     the_settings_in_effect_are_shown_without_secrets,
     a_flag_beats_the_environment_and_that_beats_the_file,
+    a_secret_in_a_file_signs_and_checks_and_is_not_shown,
     a_health_check_succeeds_and_fails,
 );
 on_both!(
@@ -17,6 +18,7 @@ on_both!(
     without_migrations_an_empty_database_is_refused,
     the_report_counts_what_happened,
     a_second_process_on_the_port_says_so_and_touches_nothing,
+    the_address_of_the_database_may_come_from_a_file,
 );
 
 const LONG: &str = "0123456789abcdef0123456789abcdef";
@@ -93,6 +95,44 @@ async fn a_flag_beats_the_environment_and_that_beats_the_file(store: Store) {
     assert!(from_flag.contains("bind = \"127.0.0.1:1003\"") && from_flag.contains("sqlite://flag.db"), "{from_flag}");
     let why = run(&store, &[], &["--config", "no such file.toml", "config"]).await.failed();
     assert!(why.contains("no such file.toml"), "{why}");
+}
+
+async fn a_secret_in_a_file_signs_and_checks_and_is_not_shown(store: Store) {
+    let file = store.file("jwt secret");
+    std::fs::write(&file, format!("{LONG}\n")).expect("the file");
+    let path = file.to_str().expect("a path");
+    let service = Service::with(&store, &[("AUTH__MODE", "jwt"), ("AUTH__JWT_SECRET_FILE", path)]).await;
+    let (jwt, given) = (("SWITCHBOARD__AUTH__MODE", "jwt"), ("SWITCHBOARD__AUTH__JWT_SECRET", LONG));
+    let from_file = [jwt, ("SWITCHBOARD__AUTH__JWT_SECRET_FILE", path)];
+    // One token by the file, and one by the same secret given as it is.
+    let made = run(&store, &[jwt, given], &["token", "--user", "7"]).await.ok();
+    for token in [service.token(&["--user", "7"]).await, made.clone()] {
+        service.rest("7").bearer(&token).get("/api/call/missed").await.ok();
+    }
+    let shown = run(&store, &from_file, &["config"]).await.ok();
+    assert!(shown.contains("jwt_secret = \"<redacted>\"") && shown.contains(path) && !shown.contains(LONG), "{shown}");
+    let why = run(&store, &[from_file[0], from_file[1], given], &["serve"]).await.failed();
+    assert!(why.contains("auth.jwt_secret and auth.jwt_secret_file are both set") && !why.contains(LONG), "{why}");
+    // A service that runs needs the file no more; a start does.
+    std::fs::remove_file(&file).expect("removing the file");
+    service.rest("7").bearer(&made).get("/api/call/missed").await.ok();
+    let why = run(&store, &from_file, &["serve"]).await.failed();
+    assert!(why.contains(&format!("auth.jwt_secret_file names {path}, which cannot be read")), "{why}");
+}
+
+async fn the_address_of_the_database_may_come_from_a_file(store: Store) {
+    let file = store.file("url");
+    std::fs::write(&file, format!("{}\r\n", store.url())).expect("the file");
+    let path = file.to_str().expect("a path");
+    for name in ["DATABASE_URL_FILE", "SWITCHBOARD__DATABASE__URL_FILE"] {
+        let env = [("DATABASE_URL", ""), (name, path)];
+        let done = run(&store, &env, &["migrate", "up"]).await.ok();
+        assert!(!done.contains("pending"), "{done}");
+        let why = run(&store, &env, &["--database-url", store.url(), "migrate", "up"]).await.failed();
+        assert!(why.contains("database.url and database.url_file are both set"), "{why}");
+    }
+    assert_eq!(store.open().await.count("calls", "").await, 0);
+    assert!(!store.file("switchboard.db").exists(), "the built-in address is not used");
 }
 
 async fn a_health_check_succeeds_and_fails(store: Store) {

@@ -18,6 +18,7 @@ use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::http::about::About;
+use crate::http::bodiless::Bodiless;
 use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
 use crate::http::log::AccessLog;
@@ -151,6 +152,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(rest_limits.clone())
             .app_data(body_limits)
             .wrap(gate.clone())
+            .wrap(Bodiless)
             .wrap(AccessLog::new(clock))
             .configure(refusal::extractors)
             .configure(http::frequent_routes)

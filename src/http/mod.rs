@@ -4,6 +4,7 @@
 pub mod about;
 mod admin;
 pub mod auth;
+pub mod bodiless;
 pub mod body;
 mod call;
 mod call_logs;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use actix::Addr;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource};
+use actix_web::{HttpResponse, Resource, Route, guard};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -85,43 +86,44 @@ pub fn frequent_routes(config: &mut ServiceConfig) {
 pub fn routes(settings: &Settings) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let signal_body = body::BodyLimits::signal(settings);
     move |config| {
-        at(config, "/healthz", |here| here.route(web::get().to(ops::healthz)).route(web::head().to(ops::healthz)));
-        at(config, "/readyz", |here| here.route(web::get().to(ops::readyz)).route(web::head().to(ops::readyz)));
-        at(config, "/api/about", |here| here.route(web::get().to(about::about)));
-        at(config, "/api/me", |here| here.route(web::get().to(me::me)));
+        at(config, "/healthz", |here| here.route(reading().to(ops::healthz)));
+        at(config, "/readyz", |here| here.route(reading().to(ops::readyz)));
+        at(config, "/api/about", |here| here.route(reading().to(about::about)));
+        at(config, "/api/me", |here| here.route(reading().to(me::me)));
         at(config, "/api/dev/token", |here| here.route(web::post().to(dev_token::dev_token)));
         at(config, "/api/status/update", |here| here.route(web::post().to(status::update)));
         at(config, "/api/status/query", |here| here.route(web::post().to(status::query)));
-        at(config, "/api/status/user/{id}", |here| here.route(web::get().to(status::user)));
-        at(config, "/api/ice-servers", |here| here.route(web::get().to(ice::servers)));
+        at(config, "/api/status/user/{id}", |here| here.route(reading().to(status::user)));
+        at(config, "/api/ice-servers", |here| here.route(reading().to(ice::servers)));
+        // Reading these is an act: it takes them out of the box. `HEAD` must not.
         guarded(config, "/api/call/signals", |here| here.route(web::get().to(call::signals)));
-        at(config, "/api/call/missed", |here| here.route(web::get().to(missed::missed)));
+        at(config, "/api/call/missed", |here| here.route(reading().to(missed::missed)));
         at(config, "/api/call/mark-seen/{id}", |here| here.route(web::post().to(missed::mark_seen)));
         at(config, "/api/call/mark-all-seen", |here| here.route(web::post().to(missed::mark_all_seen)));
-        at(config, "/api/call/history/{user_id}", |here| here.route(web::get().to(call::history)));
+        at(config, "/api/call/history/{user_id}", |here| here.route(reading().to(call::history)));
         at(config, "/api/call/{action:initiate|answer|reject|hangup|signal}", |here| {
             here.app_data(signal_body).route(web::post().to(call::act))
         });
         at(config, "/api/call-logs", |here| {
-            here.route(web::get().to(call_logs::by_query)).route(web::post().to(call_logs::create))
+            here.route(reading().to(call_logs::by_query)).route(web::post().to(call_logs::create))
         });
         at(config, "/api/call-logs/{id}", |here| {
-            here.route(web::get().to(call_logs::by_path)).route(web::put().to(call_logs::update))
+            here.route(reading().to(call_logs::by_path)).route(web::put().to(call_logs::update))
         });
-        at(config, "/api/calls", |here| here.route(web::get().to(calls::list)));
-        at(config, "/api/calls.csv", |here| here.route(web::get().to(calls::table)));
-        at(config, "/api/calls/stats", |here| here.route(web::get().to(stats::stats)));
+        at(config, "/api/calls", |here| here.route(reading().to(calls::list)));
+        at(config, "/api/calls.csv", |here| here.route(reading().to(calls::table)));
+        at(config, "/api/calls/stats", |here| here.route(reading().to(stats::stats)));
         at(config, "/api/calls/initiate", |here| here.app_data(signal_body).route(web::post().to(channels::initiate)));
         at(config, "/api/calls/{id}/{action:accept|reject|end}", |here| here.route(web::post().to(channels::act)));
-        at(config, "/api/calls/{id}", |here| here.route(web::get().to(calls::one)));
-        at(config, "/api/calls/{id}/events", |here| here.route(web::get().to(calls::events)));
-        at(config, "/api/users", |here| here.route(web::get().to(users::list)));
-        guarded(config, "/api/admin/overview", |here| here.route(web::get().to(admin::overview)));
-        guarded(config, "/api/admin/calls", |here| here.route(web::get().to(admin::calls)));
+        at(config, "/api/calls/{id}", |here| here.route(reading().to(calls::one)));
+        at(config, "/api/calls/{id}/events", |here| here.route(reading().to(calls::events)));
+        at(config, "/api/users", |here| here.route(reading().to(users::list)));
+        guarded(config, "/api/admin/overview", |here| here.route(reading().to(admin::overview)));
+        guarded(config, "/api/admin/calls", |here| here.route(reading().to(admin::calls)));
         guarded(config, "/api/admin/calls/{id}/kill", |here| here.route(web::post().to(admin::kill)));
-        guarded(config, "/api/admin/sessions", |here| here.route(web::get().to(admin::sessions)));
+        guarded(config, "/api/admin/sessions", |here| here.route(reading().to(admin::sessions)));
         guarded(config, "/api/admin/sessions/{id}/close", |here| here.route(web::post().to(admin::close)));
-        guarded(config, "/api/admin/nodes", |here| here.route(web::get().to(admin::nodes)));
+        guarded(config, "/api/admin/nodes", |here| here.route(reading().to(admin::nodes)));
         pages::routes(config);
     }
 }
@@ -137,6 +139,11 @@ fn at(config: &mut ServiceConfig, path: &str, routes: impl Fn(Resource) -> Resou
 /// As [`at`], where reading has an effect, too: what waits is taken, or what only administrators see is shown.
 fn guarded(config: &mut ServiceConfig, path: &str, routes: impl Fn(Resource) -> Resource) {
     at(config, path, |here| routes(here.app_data(HasEffect)));
+}
+
+/// A route for reading: `GET`, and `HEAD`, which has the same answer without its body.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// The answer where there is nothing to say but that it was done.

@@ -10,7 +10,7 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::Embed;
 
-use super::refusal;
+use super::{reading, refusal};
 use crate::signal::Refusal;
 
 /// What a page may load and where it may connect: only here. `blob:` and `data:` pictures and sounds are
@@ -92,13 +92,9 @@ impl Page {
     fn respond(self, request: &HttpRequest) -> HttpResponse {
         let compressed = takes_gzip(request);
         let tag = EntityTag::new_strong(if compressed { format!("{}-gz", self.tag) } else { self.tag });
-        let mut response = match IfNoneMatch::parse(request) {
-            Ok(IfNoneMatch::Any) => HttpResponse::NotModified(),
-            Ok(IfNoneMatch::Items(known)) if known.iter().any(|one| one.weak_eq(&tag)) => HttpResponse::NotModified(),
-            Ok(IfNoneMatch::Items(_)) | Err(_) => HttpResponse::Ok(),
-        };
+        let known = is_known(request, &tag);
+        let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response
-            .content_type(self.kind)
             .insert_header(header::ETag(tag))
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .insert_header((header::VARY, "accept-encoding"))
@@ -106,11 +102,24 @@ impl Page {
             .insert_header(("permissions-policy", PERMISSIONS))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((header::REFERRER_POLICY, "no-referrer"));
+        if known {
+            return response.finish();
+        }
+        response.content_type(self.kind);
         if compressed {
             response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))).body(self.gzip)
         } else {
             response.body(self.plain)
         }
+    }
+}
+
+/// Whether who asks has what has this tag.
+fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|one| one.weak_eq(tag)),
+        Err(_) => false,
     }
 }
 
@@ -200,7 +209,7 @@ fn takes_gzip(request: &HttpRequest) -> bool {
 pub fn routes(config: &mut ServiceConfig) {
     let page = |path: &str| {
         let resource = web::resource(path).default_service(web::to(refusal::no_such_method));
-        resource.route(web::get().to(serve)).route(web::head().to(serve))
+        resource.route(reading().to(serve))
     };
     config.service(page("/")).service(page("/admin")).service(page(&format!("/{{folder:{FOLDERS}}}/{{file:.*}}")));
 }

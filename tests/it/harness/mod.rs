@@ -3,8 +3,11 @@
 
 pub mod cable;
 pub mod db;
+mod on_port;
 pub mod outage;
 pub mod phone;
+pub mod proxy;
+pub mod raw;
 pub mod rest;
 pub mod service;
 pub mod socket;
@@ -13,6 +16,7 @@ pub mod turn;
 pub use cable::Cable;
 pub use db::Store;
 pub use outage::Outage;
+pub use proxy::Proxy;
 pub use rest::Rest;
 pub use service::{Service, run};
 pub use socket::Socket;

@@ -13,6 +13,7 @@ mod directory;
 mod drain;
 mod export;
 mod following;
+mod framing;
 mod glare;
 mod groups;
 mod hello;

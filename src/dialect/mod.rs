@@ -193,9 +193,10 @@ fn is_servers_own(name: &str) -> bool {
         )
 }
 
-/// Reads a message: its `ref`, which is known even where the rest is refused, its type, and by that the rest.
+/// Reads a message: its `ref`, which is known even where the rest is refused, its type, and by that the rest. A byte
+/// order mark before it, which some frameworks write, is passed over, as in a body by REST.
 fn read_message(text: &str, read: impl FnOnce(&str, Fields<'_>) -> Result<Inbound, Refusal>) -> Parsed {
-    let mut fields = match Fields::parse(text) {
+    let mut fields = match Fields::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         Ok(fields) => fields,
         Err(refusal) => return Parsed { reference: None, inbound: Err(refusal) },
     };

@@ -1,5 +1,5 @@
-//! Reading JSON bodies: at most so many bytes, within a deadline, whatever their Content-Type says
-//! (beacons sent while a page closes come as text), and not nested without end.
+//! Reading JSON bodies: at most so many bytes, also when they are unpacked, within a deadline, whatever their
+//! Content-Type says (beacons sent while a page closes come as text), and not nested without end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
+use super::coding::{Coding, text};
 use super::refusal::Problem;
 use crate::config::Settings;
 use crate::signal::Refusal;
@@ -56,7 +57,7 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
         let read = read(request, payload);
         Box::pin(async move {
             let bytes = read.await?;
-            let value = serde_json::from_slice(&bytes)
+            let value = serde_json::from_str(text(&bytes)?)
                 .map_err(|error| Refusal::Invalid(format!("the body cannot be read: {error}")))?;
             Ok(Self(value))
         })
@@ -75,9 +76,7 @@ impl FromRequest for Text {
         let read = read(request, payload);
         Box::pin(async move {
             let bytes = read.await?;
-            let text =
-                String::from_utf8(bytes.to_vec()).map_err(|_| Refusal::Invalid("the body is not UTF-8".to_owned()))?;
-            Ok(Self(text))
+            Ok(Self(text(&bytes)?.to_owned()))
         })
     }
 }
@@ -86,8 +85,10 @@ impl FromRequest for Text {
 fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<BytesMut, Error>> + use<> {
     let limits = request.app_data::<BodyLimits>().copied().unwrap_or_default();
     let announced = request.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse::<usize>().ok());
+    let coding = Coding::of(request.headers());
     let payload = payload.take();
     async move {
+        let coding = coding?;
         let too_large = || Refusal::TooLarge(format!("the body may have at most {} bytes", limits.bytes));
         if announced.is_some_and(|length| length > limits.bytes) {
             return Err(too_large().into());
@@ -96,6 +97,7 @@ fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Re
             .await
             .map_err(|_| Problem::slow_body(limits.deadline))??
             .ok_or_else(too_large)?;
+        let bytes = coding.undo(bytes, limits.bytes)?;
         if nests_deeper(&bytes, MAX_DEPTH) {
             return Err(Refusal::Invalid(format!("the body nests deeper than {MAX_DEPTH}")).into());
         }

@@ -10,6 +10,7 @@ mod call;
 mod call_logs;
 mod calls;
 mod channels;
+mod coding;
 mod credentials;
 mod dev_token;
 mod export;

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde_json::json;
 
 use crate::signal::Refusal;
 
-/// A "no" that only HTTP knows: wrong method, a body that does not come.
+/// A "no" that only HTTP knows: wrong method, a body that does not come or cannot be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct Problem {
@@ -27,6 +28,13 @@ impl Problem {
     pub fn slow_body(within: Duration) -> Self {
         let sentence = format!("the body did not arrive within {} seconds", within.as_secs_f32());
         Self { status: StatusCode::REQUEST_TIMEOUT, code: "slow_body", sentence }
+    }
+
+    /// The body is compressed in a way that is not read here.
+    pub fn encoding(named: &str) -> Self {
+        let sentence =
+            format!("a body with Content-Encoding {named:.64} is not read here: send it as it is, or as gzip");
+        Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, code: "unsupported_encoding", sentence }
     }
 
     /// The path exists, the method does not.
@@ -57,7 +65,12 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let body = json!({ "success": false, "error": self.sentence, "code": self.code });
-        respond(self.status, body, None)
+        let mut response = respond(self.status, body, None);
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // What would have been taken (RFC 9110, 15.5.16).
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
     }
 }
 

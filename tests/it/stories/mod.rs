@@ -4,6 +4,7 @@
 mod admin;
 mod auth;
 mod bad_input;
+mod bodies;
 mod cancel_answer_decline;
 mod channels;
 mod crash;

@@ -254,12 +254,13 @@ fn notification(Incoming { about, started_at, extra, .. }: &Incoming) -> ObjectW
         .text("username", about.caller_name.as_deref().unwrap_or(caller))
         .text("first_name", first)
         .text("last_name", last);
+    // The seed builds this from the database's own integers, and `call.offer` from texts.
     let payload = ObjectWriter::default()
-        .text("id", &about.call.to_string())
+        .value("id", about.call.get())
         .object("actor", actor)
         .text("verb", &format!("incoming_{}_call", about.call_type.as_str()))
-        .text("object_id", &about.call.to_string())
-        .value("conversation_id", about.conversation.as_ref().map(ConversationId::as_str))
+        .value("object_id", about.call.get())
+        .value("conversation_id", about.conversation.as_ref().map(ConversationId::to_json))
         .value("timestamp", json!(started_at))
         .extra(extra);
     ObjectWriter::typed("notification.created").object("payload", payload)

@@ -143,7 +143,7 @@ async fn an_offer_that_was_there_first_follows_the_notification(store: Store) {
     let first = ben.next_within(crate::harness::PATIENCE).await.expect("a message");
     let second = ben.next_within(crate::harness::PATIENCE).await.expect("a message");
     assert_eq!((&first["type"], &second["type"]), (&json!("notification.created"), &json!("call.offer")));
-    assert_eq!(first["payload"]["object_id"], second["call_id"]);
+    assert_eq!(first["payload"]["object_id"].to_string(), second["call_id"].as_str().expect("a string"));
     ben.quiet().await;
 }
 

@@ -20,7 +20,7 @@ async fn a_user_of_the_first_dialect_calls_a_page(store: Store) {
     let mut ben = notifications(&service, "2").await;
     anna.invite("2").await;
     let told = ben.expect("notification.created").await;
-    let call = told["payload"]["object_id"].as_str().expect("a string").to_owned();
+    let call = told["payload"]["object_id"].as_u64().expect("a number").to_string();
     assert_eq!(ben.expect("call.offer").await["offer"], description("offer"));
     act(&service.rest("2"), &call, "accept").await.ok();
     ben.send(answer(&call)).await;

@@ -207,7 +207,8 @@ pub async fn healthcheck(settings: &Settings) -> Result<(), String> {
     };
     let at = SocketAddr::new(ip, bind.port());
     let say = |error: reqwest::Error| format!("The service at {at} does not answer: {error}.");
-    // No proxy: this is about our own machine, whatever the environment says about the rest.
+    // A client of its own: it is the operator who asks, and for our own machine, which `outbound` keeps the service from.
+    // No proxy, whatever the environment says about other machines.
     let client = reqwest::Client::builder().no_proxy().timeout(HEALTH_WITHIN).build().map_err(say)?;
     let response = client.get(format!("http://{at}/healthz")).send().await.map_err(say)?;
     if response.status().is_success() {

@@ -1,5 +1,6 @@
 //! The keys tokens are checked with: one fixed, or a JWKS read again now and then.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,13 +11,17 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Moment};
-use crate::config::{Algorithm, Auth};
+use crate::config::{Algorithm, Settings};
+use crate::outbound::{Client, Url};
 
 /// How often a token with an unknown key id may make us read the JWKS again.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// How long an address may take to answer.
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
+
+/// The largest JWKS fetched: room for hundreds of keys with their certificates.
+const MAX_JWKS: usize = 256 * 1024;
 
 /// A key and the id tokens name it by.
 struct Named {
@@ -33,13 +38,17 @@ pub(super) struct Keys {
 
 /// Where a JWKS comes from.
 struct Source {
-    place: String,
+    place: Place,
     algorithm: Algorithm,
     every: Duration,
-    client: reqwest::Client,
     clock: Clock,
     /// When it was last tried. Held while reading, so that many unknown tokens make one request.
     tried: Mutex<Option<Moment>>,
+}
+
+enum Place {
+    File(PathBuf),
+    Address(Url, Client),
 }
 
 /// The library's name of an algorithm.
@@ -53,7 +62,13 @@ pub(super) fn of(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
 }
 
 impl Keys {
-    pub(super) fn new(auth: &Auth, algorithm: Algorithm, secret: Option<&str>, clock: Clock) -> Result<Self, String> {
+    pub(super) fn new(
+        settings: &Settings,
+        algorithm: Algorithm,
+        secret: Option<&str>,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let auth = &settings.auth;
         let with = |keys, source| Self { current: ArcSwap::from_pointee(keys), edition: AtomicU64::new(0), source };
         let one = |key| with(vec![Named { kid: None, key: Arc::new(key) }], None);
         if algorithm == Algorithm::HS256 {
@@ -72,15 +87,20 @@ impl Keys {
                 format!("auth.public_key_file {} is no PEM public key for {algorithm:?}: {error}.", path.display())
             });
         }
-        let place = auth.jwks.clone().ok_or("jwt mode with public keys needs auth.public_key_file or auth.jwks.")?;
-        let client = reqwest::Client::builder()
-            .timeout(FETCH_WITHIN)
-            .build()
-            .map_err(|error| format!("The client that fetches auth.jwks cannot be made: {error}."))?;
-        let source = Source { place, algorithm, every: auth.jwks_reload, client, clock, tried: Mutex::new(None) };
+        let place = auth.jwks.as_ref().ok_or("jwt mode with public keys needs auth.public_key_file or auth.jwks.")?;
+        let place = if place.starts_with("http://") || place.starts_with("https://") {
+            let url = Url::parse(place).map_err(|error| format!("auth.jwks is not an address: {error}."))?;
+            Place::Address(url, Client::new(&settings.outbound_networks())?)
+        } else {
+            Place::File(place.into())
+        };
+        let source = Source { place, algorithm, every: auth.jwks_reload, clock, tried: Mutex::new(None) };
         // A file is wrong now or right now. An address may be away for a moment, which must not keep
         // us from starting: it is fetched by the first token, and at the interval.
-        let first = if source.is_address() { Vec::new() } else { source.read_file()? };
+        let first = match &source.place {
+            Place::File(path) => source.read_file(path)?,
+            Place::Address(..) => Vec::new(),
+        };
         Ok(with(first, Some(source)))
     }
 
@@ -127,32 +147,31 @@ impl Keys {
             return;
         }
         *tried = Some(now);
-        let read = if source.is_address() { source.fetch().await } else { source.read_file() };
+        let read = match &source.place {
+            Place::File(path) => source.read_file(path),
+            Place::Address(url, client) => source.fetch(url, client).await,
+        };
         match read {
             Ok(keys) => {
                 self.current.store(Arc::new(keys));
                 self.edition.fetch_add(1, Ordering::Release);
             }
+            Err(problem) if self.current.load().is_empty() => log::warn!("{problem} Until it can, no token holds."),
             Err(problem) => log::warn!("{problem} The keys read before stay in use."),
         }
     }
 }
 
 impl Source {
-    fn is_address(&self) -> bool {
-        self.place.starts_with("http://") || self.place.starts_with("https://")
-    }
-
-    fn read_file(&self) -> Result<Vec<Named>, String> {
+    fn read_file(&self, path: &Path) -> Result<Vec<Named>, String> {
         let text =
-            std::fs::read(&self.place).map_err(|error| format!("auth.jwks {} cannot be read: {error}.", self.place))?;
+            std::fs::read(path).map_err(|error| format!("auth.jwks {} cannot be read: {error}.", path.display()))?;
         self.prepare(&text)
     }
 
-    async fn fetch(&self) -> Result<Vec<Named>, String> {
-        let say = |error: reqwest::Error| format!("auth.jwks cannot be fetched: {}.", error.without_url());
-        let response = self.client.get(&self.place).send().await.and_then(|r| r.error_for_status()).map_err(say)?;
-        self.prepare(&response.bytes().await.map_err(say)?)
+    async fn fetch(&self, url: &Url, client: &Client) -> Result<Vec<Named>, String> {
+        let text = client.get(url, FETCH_WITHIN, MAX_JWKS).await;
+        self.prepare(&text.map_err(|why| format!("auth.jwks cannot be fetched: {why}."))?)
     }
 
     fn prepare(&self, text: &[u8]) -> Result<Vec<Named>, String> {

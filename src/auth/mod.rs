@@ -86,7 +86,7 @@ impl Authenticator {
         validation.set_required_spec_claims(&required);
         Ok(Self {
             mode: auth.mode,
-            keys: Keys::new(auth, algorithm, secret, clock)?,
+            keys: Keys::new(settings, algorithm, secret, clock)?,
             known: Known::default(),
             signer: secret.filter(|_| algorithm == Algorithm::HS256).map(|s| EncodingKey::from_secret(s.as_bytes())),
             validation,

@@ -123,6 +123,7 @@ fn parse(merged: Merged) -> Result<Settings, Vec<String>> {
         section(&merged, "presence", read),
         section(&merged, "limits", read),
         section(&merged, "chat", read),
+        section(&merged, "outbound", read),
         section(&merged, "ice", read),
         section(&merged, "node", read),
     );
@@ -135,9 +136,12 @@ fn parse(merged: Merged) -> Result<Settings, Vec<String>> {
             Some(presence),
             Some(limits),
             Some(chat),
+            Some(outbound),
             Some(ice),
             Some(node),
-        ) if problems.is_empty() => Ok(Settings { server, database, auth, call, presence, limits, chat, ice, node }),
+        ) if problems.is_empty() => {
+            Ok(Settings { server, database, auth, call, presence, limits, chat, outbound, ice, node })
+        }
         _ => Err(problems),
     }
 }

@@ -12,10 +12,11 @@ mod validate;
 mod value;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use load::{Environment, Flags, duration};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Chat sockets.
     pub chat: Chat,
+    /// Where the service itself may go.
+    pub outbound: Outbound,
     /// STUN and TURN.
     pub ice: Ice,
     /// This process.
@@ -301,6 +304,15 @@ pub struct Chat {
     pub membership: Membership,
 }
 
+/// Where the service itself may go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Networks it may open addresses in, beside those of the internet by https.
+    #[serde(deserialize_with = "value::nets")]
+    pub allowed: Vec<IpNet>,
+}
+
 /// STUN and TURN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -347,6 +359,14 @@ impl Settings {
             Listing::Closed => false,
             Listing::Auto => self.auth.mode == AuthMode::Dev,
         }
+    }
+
+    /// The networks the service may open addresses in, besides the internet's.
+    pub fn outbound_networks(&self) -> Vec<IpNet> {
+        let loopback =
+            [IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)), IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8)];
+        let own = loopback.into_iter().filter(|_| self.auth.mode == AuthMode::Dev);
+        self.outbound.allowed.iter().copied().chain(own).collect()
     }
 
     /// The settings in effect as TOML, secrets redacted.

@@ -128,6 +128,10 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "https://*.co.uk")], "which is a pattern on a public suffix"),
         (vec![("SWITCHBOARD__ICE__TURN_URLS", "turn:t.example")], "which needs ice.turn_secret"),
         (vec![("SWITCHBOARD__ICE__STUN_URLS", "turn:t.example")], "which does not start with stun: or stuns:"),
+        (
+            vec![("SWITCHBOARD__OUTBOUND__ALLOWED", "10.0.0.0/8, 10.0.0.0/33")],
+            "Section outbound cannot be read: \"10.0.0.0/33\" is not a network: write it as 10.0.0.0/8",
+        ),
         (vec![("SWITCHBOARD__DATABASE__URL", "mysql://x")], "database.url must start with sqlite:"),
     ] {
         let said = sentences(&pairs);
@@ -149,6 +153,19 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
     );
     assert!(!load(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "closed")]).unwrap().directory_is_open());
     assert!(sentences(&[("SWITCHBOARD__PRESENCE__DIRECTORY", "ajar")]).contains("ajar"));
+}
+
+#[test]
+fn loopback_is_opened_in_dev_mode_and_where_it_is_allowed() {
+    let networks = |pairs: &[(&str, &str)]| -> Vec<String> {
+        load(pairs).unwrap().outbound_networks().iter().map(ToString::to_string).collect()
+    };
+    let allowed = ("SWITCHBOARD__OUTBOUND__ALLOWED", "10.1.0.0/16,192.168.1.7");
+    assert_eq!(networks(&[allowed]), ["10.1.0.0/16", "192.168.1.7/32", "::1/128", "127.0.0.0/8"]);
+    let jwt =
+        [("SWITCHBOARD__AUTH__MODE", "jwt"), ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901")];
+    assert_eq!(networks(&[jwt[0], jwt[1], allowed]), ["10.1.0.0/16", "192.168.1.7/32"]);
+    assert_eq!(networks(&jwt), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! themselves, texts that may be empty, and lists that the environment writes with commas.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What stands in place of a secret wherever settings are shown.
@@ -100,6 +102,28 @@ pub fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error>
     })
 }
 
+/// A list of networks, as [`list`] writes it: `10.0.0.0/8`, or an address, which is a network of one.
+pub fn nets<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    list(from)?.iter().map(|text| net(text).map_err(serde::de::Error::custom)).collect()
+}
+
+/// Reads a network; the error is a sentence. One of IPv4-mapped addresses is one of IPv4, as addresses are read that way.
+fn net(text: &str) -> Result<IpNet, String> {
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network: IpNet = network.map_err(|_| {
+        format!("\"{text}\" is not a network: write it as 10.0.0.0/8 or fd00::/8, or as one address, 192.168.1.7")
+    })?;
+    let mapped = match network {
+        IpNet::V4(_) => None,
+        IpNet::V6(v6) => v6
+            .addr()
+            .to_ipv4_mapped()
+            .zip(v6.prefix_len().checked_sub(96))
+            .and_then(|(address, length)| Ipv4Net::new(address, length).ok()),
+    };
+    Ok(mapped.map_or(network, IpNet::V4).trunc())
+}
+
 /// A database address, whose password is not shown.
 pub fn hide_password<S: Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&without_password(url))
@@ -108,4 +132,29 @@ pub fn hide_password<S: Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error>
 /// As [`hide_password`], for an address that may not be set.
 pub fn hide_password_if_any<S: Serializer>(url: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
     hide_password(url.as_deref().unwrap_or_default(), to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_with_and_without_a_length() {
+        for (text, read) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.168.1.7", "192.168.1.7/32"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("::1", "::1/128"),
+            ("fd00::/8", "fd00::/8"),
+            ("::/0", "::/0"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.0.0.7", "10.0.0.7/32"),
+        ] {
+            assert_eq!(net(text).unwrap().to_string(), read);
+        }
+        for wrong in ["", "10.0.0.0/33", "10.0.0/8", "fd00::/129", "example.org", "*", "10.0.0.0-10.0.0.9", "127.1"] {
+            assert!(net(wrong).unwrap_err().starts_with(&format!("\"{wrong}\" is not a network: ")), "{wrong}");
+        }
+    }
 }

@@ -20,7 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ice", &["ids", "clock", "config"]),
     ("limits", &["ids", "clock"]),
     ("journal", &["clock"]),
-    ("auth", &["ids", "clock", "text", "config"]),
+    ("outbound", &[]),
+    ("auth", &["ids", "clock", "text", "config", "outbound"]),
     ("store", &["ids", "clock", "signal", "call", "router"]),
     (
         "http",
@@ -110,4 +111,16 @@ fn the_sockets_crate_is_named_in_one_file() {
     let users: Vec<PathBuf> =
         sources("ws").into_iter().filter(|file| code(file).contains("actix_web_actors")).collect();
     assert_eq!(users, vec![root.join("handshake.rs")]);
+}
+
+#[test]
+fn the_service_opens_addresses_by_one_client() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let inside = |file: &PathBuf| file.starts_with(root.join("outbound"));
+    let users: Vec<PathBuf> = sources(".")
+        .into_iter()
+        .filter(|file| !inside(file) && !names_after(&code(file), "reqwest::").is_empty())
+        .collect();
+    // `healthcheck` is the operator's command and asks the service on this machine.
+    assert_eq!(users, vec![root.join("./cli.rs")]);
 }

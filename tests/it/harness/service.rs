@@ -48,6 +48,12 @@ impl Service {
         Self::launch(store, Self::named(settings).chain([("RUST_LOG".to_owned(), "debug".to_owned())]).collect()).await
     }
 
+    /// As [`Service::with`], with more in its environment that is no setting of its own.
+    pub async fn in_environment(store: &Store, settings: &[(&str, &str)], more: &[(&str, &str)]) -> Self {
+        let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Self::launch(store, Self::named(settings).chain(more).collect()).await
+    }
+
     fn named(settings: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
         settings.iter().map(|(key, value)| (format!("SWITCHBOARD__{key}"), (*value).to_owned()))
     }

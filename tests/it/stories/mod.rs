@@ -25,6 +25,7 @@ mod limits;
 mod meeting;
 mod origins;
 mod outages;
+mod outbound;
 mod pairs;
 mod polling;
 mod polling_limits;

@@ -364,7 +364,7 @@ impl Settings {
     /// The networks the service may open addresses in, besides the internet's.
     pub fn outbound_networks(&self) -> Vec<IpNet> {
         let loopback =
-            [IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)), IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8)];
+            [IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)), IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8).trunc()];
         let own = loopback.into_iter().filter(|_| self.auth.mode == AuthMode::Dev);
         self.outbound.allowed.iter().copied().chain(own).collect()
     }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::calls::{known, sees_all, timestamp, user_id};
+use super::calls::sees_all;
+use super::query::{time, user_id};
 use super::{ANSWER_WITHIN, Edge, done};
 use crate::clock::{Now, Timestamp};
 use crate::ids::{CallId, ConversationId, SessionId, UserId};
@@ -53,7 +54,7 @@ pub async fn overview(
     admin(caller)?;
     let now = edge.clock.now();
     let since = match &query.since {
-        Some(text) => known("since", text, timestamp)?,
+        Some(text) => time("since", text)?,
         None => midnight(now.wall),
     };
     let census = ask(&edge, Survey).await?;
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_day_begins_at_midnight_utc() {
-        let at = |text| timestamp(text).unwrap();
+        let at = |text| time("since", text).unwrap();
         assert_eq!(midnight(at("2026-11-21T23:59:59.9Z")), at("2026-11-21T00:00:00Z"));
         assert_eq!(midnight(at("2026-11-21T00:00:00Z")), at("2026-11-21T00:00:00Z"));
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Text;
+use super::query::limit;
 use super::{Edge, ask};
 use crate::dialect::fields::retry_key_of;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
@@ -118,12 +119,24 @@ pub async fn signals(
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
+/// How `GET /api/call/history/{user_id}` is asked.
+#[derive(Debug, Deserialize)]
+pub struct Past {
+    limit: Option<String>,
+}
+
 /// `GET /api/call/history/{user_id}`: the calls between the caller and that user, newest first.
-pub async fn history(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
+pub async fn history(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+    query: web::Query<Past>,
+) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
+    let limit = limit(query.limit.as_deref(), queries::MAX_PAGE)?;
     let other = UserId::parse(&path).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let other = edge.directory.resolve(other);
-    let rows = queries::history_between(&edge.store, &identity.user, &other, queries::MAX_PAGE).await?;
+    let rows = queries::history_between(&edge.store, &identity.user, &other, limit).await?;
     let history: Vec<Value> = rows
         .iter()
         .map(|row| {

@@ -11,6 +11,7 @@ use super::Edge;
 use super::auth::Caller;
 use super::body::Body;
 use super::calls::{readable, sees_all};
+use super::query;
 use crate::auth::Identity;
 use crate::call::{LegRecord, Record, Role, TraceEntry};
 use crate::clock::Timestamp;
@@ -34,6 +35,13 @@ const MAX_DURATION: f64 = 1e9;
 #[derive(Debug, Deserialize)]
 pub struct ByConversation {
     conversation_id: String,
+    limit: Option<String>,
+}
+
+/// How `GET /api/call-logs/{conversation_id}` is asked.
+#[derive(Debug, Deserialize)]
+pub struct Past {
+    limit: Option<String>,
 }
 
 /// `GET /api/call-logs?conversation_id=`: the clear spelling.
@@ -42,18 +50,29 @@ pub async fn by_query(
     edge: web::Data<Edge>,
     query: web::Query<ByConversation>,
 ) -> Result<HttpResponse, Refusal> {
-    list(&edge, &caller.0, &query.conversation_id).await
+    list(&edge, &caller.0, &query.conversation_id, query.limit.as_deref()).await
 }
 
 /// `GET /api/call-logs/{conversation_id}`: the seed's spelling.
-pub async fn by_path(caller: Caller, edge: web::Data<Edge>, path: web::Path<String>) -> Result<HttpResponse, Refusal> {
-    list(&edge, &caller.0, &path).await
+pub async fn by_path(
+    caller: Caller,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+    query: web::Query<Past>,
+) -> Result<HttpResponse, Refusal> {
+    list(&edge, &caller.0, &path, query.limit.as_deref()).await
 }
 
-async fn list(edge: &Edge, identity: &Identity, conversation: &str) -> Result<HttpResponse, Refusal> {
+async fn list(
+    edge: &Edge,
+    identity: &Identity,
+    conversation: &str,
+    limit: Option<&str>,
+) -> Result<HttpResponse, Refusal> {
+    let limit = query::limit(limit, queries::MAX_PAGE)?;
     let conversation = ConversationId::parse(conversation).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let member = (!sees_all(identity)).then_some(&identity.user);
-    let rows = queries::call_logs(&edge.store, &conversation, member).await?;
+    let rows = queries::call_logs(&edge.store, &conversation, member, limit).await?;
     let call_logs: Vec<Value> = rows.iter().map(|row| render(row, &identity.user)).collect();
     Ok(HttpResponse::Ok().json(json!({ "success": true, "call_logs": call_logs })))
 }

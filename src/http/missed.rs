@@ -7,19 +7,23 @@ use serde_json::{Value, json};
 use super::Edge;
 use super::auth::Caller;
 use super::body::Text;
-use super::calls::{known, sees_all, timestamp, truth};
+use super::calls::sees_all;
+use super::query::{known, limit, time, truth};
 use crate::auth::Identity;
 use crate::ids::{CallId, ConversationId, UserId};
 use crate::router::Part;
 use crate::signal::{Reason, Refusal};
 use crate::store::queries::{self, Cursor, HistoryRow, MissedFilter};
 
+/// How many missed calls a page has when nobody says.
+const PAGE: u64 = 100;
+
 /// How `GET /api/call/missed` is asked.
 #[derive(Debug, Deserialize)]
 pub struct Missed {
     user_id: Option<String>,
     all: Option<String>,
-    limit: Option<u64>,
+    limit: Option<String>,
     cursor: Option<String>,
     unseen: Option<String>,
     since: Option<String>,
@@ -31,14 +35,14 @@ pub struct Missed {
 pub async fn missed(caller: Caller, edge: web::Data<Edge>, query: web::Query<Missed>) -> Result<HttpResponse, Refusal> {
     let Caller(identity) = caller;
     let of = whose(&identity, &query)?;
-    let read = |name, text: &Option<String>| text.as_deref().map(|text| known(name, text, timestamp)).transpose();
+    let read = |name, text: &Option<String>| text.as_deref().map(|text| time(name, text)).transpose();
     let filter = MissedFilter {
         callee: of,
         unseen: query.unseen.as_deref().map(|text| known("unseen", text, truth)).transpose()?,
         since: read("since", &query.since)?,
         until: read("until", &query.until)?,
         before: query.cursor.as_deref().map(|text| known("cursor", text, Cursor::parse)).transpose()?,
-        limit: query.limit.unwrap_or(100),
+        limit: limit(query.limit.as_deref(), PAGE)?,
     };
     let (rows, next) = queries::missed(&edge.store, &filter).await?;
     let unseen = queries::unseen_count(&edge.store, filter.callee.as_ref()).await?;

@@ -23,6 +23,7 @@ mod missed;
 mod ops;
 pub mod origins;
 mod pages;
+mod query;
 pub mod refusal;
 mod stats;
 mod status;

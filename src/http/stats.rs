@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::Edge;
 use super::auth::Caller;
-use super::calls::{known, readable_user, sees_all, timestamp};
+use super::calls::{readable_user, sees_all};
+use super::query::time;
 use crate::clock::Timestamp;
 use crate::signal::Refusal;
 use crate::store::queries::{self, Period, Spread};
@@ -76,8 +77,8 @@ pub async fn stats(caller: Caller, edge: web::Data<Edge>, query: web::Query<Quer
 }
 
 fn period(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Refusal> {
-    let until = query.until.as_deref().map(|text| known("until", text, timestamp)).transpose()?.unwrap_or(now);
-    let since = query.since.as_deref().map(|text| known("since", text, timestamp)).transpose()?;
+    let until = query.until.as_deref().map(|text| time("until", text)).transpose()?.unwrap_or(now);
+    let since = query.since.as_deref().map(|text| time("since", text)).transpose()?;
     let since = since.unwrap_or(until - USUAL);
     if since >= until {
         return Err(Refusal::Invalid("since must be before until".to_owned()));

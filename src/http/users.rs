@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Edge;
 use super::auth::Caller;
-use super::calls::{known, sees_all, user_id};
+use super::calls::sees_all;
+use super::query::{self, known, user_id};
 use super::status::viewer;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -19,10 +20,7 @@ use crate::store::queries;
 use crate::text::kept;
 
 /// How many users a page has when nobody says.
-const PAGE: usize = 100;
-
-/// How many it has at most.
-const MAX_PAGE: usize = 200;
+const PAGE: u64 = 100;
 
 /// How many are read from the database at once.
 const BATCH: u64 = 500;
@@ -36,7 +34,7 @@ const MAX_SOUGHT: usize = 128;
 pub struct Query {
     q: Option<String>,
     status: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -94,11 +92,7 @@ pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query
         // As names are kept; what cannot be kept PostgreSQL would not even look for.
         sought: q.map(|text| kept(&text).to_lowercase()).filter(|text| !text.is_empty()),
         status: status.map(|text| known("status", &text, Status::parse)).transpose()?,
-        limit: match limit {
-            Some(limit @ 1..=MAX_PAGE) => limit,
-            Some(_) => return Err(Refusal::Invalid(format!("limit is 1 to {MAX_PAGE}"))),
-            None => PAGE,
-        },
+        limit: query::limit(limit.as_deref(), PAGE)? as usize,
     };
     let after = cursor.as_deref().map(user_id).transpose()?;
     let viewer = viewer(&edge, &identity);

@@ -122,11 +122,12 @@ pub async fn call_logs(
     store: &Store,
     conversation: &ConversationId,
     member: Option<&UserId>,
+    limit: u64,
 ) -> Result<Vec<CallRow>, StoreError> {
     let filter = CallFilter {
         member: member.cloned(),
         conversation_id: Some(conversation.clone()),
-        limit: MAX_PAGE,
+        limit,
         ..CallFilter::default()
     };
     Ok(calls(store, &filter).await?.0)

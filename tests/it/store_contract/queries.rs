@@ -139,7 +139,7 @@ stories! {
         assert_eq!(find(CallFilter { missed: Some(true), user: Some(user("8")), ..all() }).await, [1]);
         assert_eq!(find(CallFilter { missed: Some(false), ..all() }).await, [5, 4, 3]);
 
-        let log = queries::call_logs(&store, &class, None).await.unwrap();
+        let log = queries::call_logs(&store, &class, None, 200).await.unwrap();
         assert_eq!(log.len(), 1);
         assert!(log[0].is_member(&user("8")) && !log[0].is_member(&user("7")));
 

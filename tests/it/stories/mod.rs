@@ -22,6 +22,7 @@ mod identifiers;
 mod kept_text;
 mod kills;
 mod limits;
+mod lists;
 mod meeting;
 mod origins;
 mod outages;

@@ -11,3 +11,4 @@ mod browser;
 mod sockets;
 mod store_contract;
 mod stories;
+mod upgrades;

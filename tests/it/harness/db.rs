@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use entity::calls;
 use sea_orm::{
-    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel, Set,
-    Statement,
+    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait,
+    IntoActiveModel, Set, Statement,
 };
 
 use super::{Kind, eventually};
@@ -80,6 +80,13 @@ impl Store {
         Db(connect(self.own_url()).await)
     }
 
+    /// Runs SQL that makes a database out of this empty one.
+    pub async fn load(&self, sql: &str) {
+        let db = connect(self.own_url()).await;
+        db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("the SQL cannot be run: {error}"));
+        db.close().await.expect("closing");
+    }
+
     /// Removes the database; whoever is still connected is thrown out.
     pub async fn remove(self) {
         if let Some((server, name)) = &self.inner.postgres {
@@ -106,6 +113,13 @@ impl Db {
     /// Runs a statement.
     pub async fn execute(&self, sql: &str) {
         self.0.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// From now on times are written in UTC, as SQLite's are.
+    pub async fn in_utc(&self) {
+        if self.0.get_database_backend() == DbBackend::Postgres {
+            self.execute("SET TIME ZONE 'UTC'").await;
+        }
     }
 
     /// The columns of a table or view as text, NULL as an empty text: databases differ in types, and

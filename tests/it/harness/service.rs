@@ -1,5 +1,6 @@
 //! The real binary as a child process: started, killed and restarted as an operator or an accident would.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::process::{ExitStatus, Stdio};
@@ -188,10 +189,15 @@ impl Ran {
     }
 }
 
+/// The binary of this build, or that of an earlier release whose database is to be kept.
+fn binary() -> OsString {
+    std::env::var_os("SWITCHBOARD_FIXTURE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_switchboard").into())
+}
+
 /// Runs a command of the binary to its end, on the story's database unless `env` or `args` say otherwise.
 /// `env` is complete: `SWITCHBOARD__AUTH__MODE`, not `AUTH__MODE`.
 pub async fn run(store: &Store, env: &[(&str, &str)], args: &[&str]) -> Ran {
-    let command = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+    let command = Command::new(binary())
         .args(args)
         .env_remove("REDIS_URL")
         .env("DATABASE_URL", store.url())
@@ -225,7 +231,7 @@ async fn spawn(store: &Store, env: &[(String, String)], bind: &str) -> Result<(C
         .append(true)
         .open(store.file("stderr.log"))
         .map_err(|error| format!("the log file: {error}"))?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    let mut command = Command::new(binary());
     command
         .args(["serve", "--bind", bind, "--database-url", store.url()])
         // What the machine happens to have set must not decide a story.

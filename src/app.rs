@@ -23,13 +23,15 @@ use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
 use crate::http::log::AccessLog;
 use crate::http::origins::Origins;
+use crate::http::under_way::UnderWay;
 use crate::http::{self, Edge, body, refusal};
 use crate::ice::IceServers;
 use crate::limits::{Initiates, SocketBudget};
+use crate::net::{Connections, Proxies};
 use crate::presence::Patience;
 use crate::recovery;
 use crate::router::{Audience, CallRouter, Directory, MailboxLimits, Mailboxes, RouterSettings, Visibility, VisibleTo};
-use crate::server;
+use crate::server::{self, Reception};
 use crate::shutdown::Shutdown;
 use crate::sockets::{Members, StoredFacts, TokenAdmission};
 use crate::store::{Store, Unseen, Writer, queries};
@@ -39,8 +41,8 @@ use crate::ws::{self, Sessions, SocketEdge};
 /// How often calls that clients reported and left open are looked for.
 const SETTLE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Connections a worker takes beyond the ceiling of sockets, which leave it: each of them is a request first, so
-/// there is room for as many to come at once as may stay, and for requests beside them.
+/// Connections there may be beyond the ceiling of sockets, so that requests are served when it is reached. They are
+/// files of the reserve that `limits.max_connections` leaves.
 const REQUEST_ROOM: usize = 64;
 
 /// How many connections may wait to be taken.
@@ -137,6 +139,11 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
     let origins = web::Data::new(Origins::new(settings)?);
     let gate = Gate::new(origins.clone());
+    let proxies = web::Data::new(Proxies::new(settings)?);
+    let under_way = UnderWay::new(settings.limits.sockets_per_address);
+    let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
+    let reception =
+        Reception::new(proxies.clone(), Arc::clone(&open_sockets), settings.limits.sockets_per_address, room);
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
@@ -149,8 +156,10 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(channels.clone())
             .app_data(authenticator.clone())
             .app_data(origins.clone())
+            .app_data(proxies.clone())
             .app_data(rest_limits.clone())
             .app_data(body_limits)
+            .wrap(under_way.clone())
             .wrap(gate.clone())
             .wrap(Bodiless)
             .wrap(AccessLog::new(clock))
@@ -162,9 +171,8 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .default_service(web::to(refusal::no_such_path))
     };
     let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
-    let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
     let server =
-        server::serve(listener, None, room, app).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+        server::serve(listener, None, reception, app).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let deadline = settings.server.drain_deadline;
     let shutdown = Shutdown { handle: server.handle(), router, writer, store, sockets: open_sockets, deadline };
     Ok(Service { address, server, shutdown })
@@ -277,8 +285,6 @@ fn socket_edge(
             queue: settings.limits.queue,
             ping_every: settings.presence.ping_every,
             pong_within: settings.presence.pong_within,
-            per_address: settings.limits.sockets_per_address,
-            total: settings.limits.max_connections,
             ..ws::Limits::default()
         },
         admission: Arc::new(admission),
@@ -289,7 +295,7 @@ fn socket_edge(
         }),
         facts,
         sessions,
-        connections: Arc::default(),
+        connections: Arc::new(Connections::new(settings.limits.sockets_per_address, settings.limits.max_connections)),
     }
 }
 

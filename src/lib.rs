@@ -17,6 +17,7 @@ pub mod ice;
 pub mod ids;
 pub mod journal;
 pub mod limits;
+pub mod net;
 pub mod outbound;
 pub mod presence;
 pub mod recovery;

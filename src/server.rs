@@ -1,4 +1,6 @@
-//! The HTTP server: what actix-web's own does, and sockets leave it on upgrade.
+//! The HTTP server: what actix-web's own does, sockets leave it on upgrade, and no address takes all of it.
+
+mod reception;
 
 use std::fmt;
 use std::io;
@@ -12,8 +14,10 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, apply_fn_factor
 use actix_web::Error;
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
+use futures_util::future::Either;
 
 use crate::ws::upgrade;
+pub use reception::Reception;
 
 /// How long a client may take to send the head of its first request.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
@@ -24,13 +28,13 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 /// How long the server waits for answers under way when it stops, in seconds.
 const STOPPED_WITHIN: u64 = 5;
 
-/// Serves an app on a listener, with so many connections that are no sockets for each worker: as many as there
-/// are processors, if not said otherwise. The app is asked for each upgrade, too, and answers it with a 101 that
+/// Serves an app on a listener, for whom the reception lets in, with so many workers: as many as there are processors, if
+/// not said otherwise. The app is asked for each upgrade, too, and answers it with a 101 that
 /// carries [`upgrade::Accepted`].
 pub fn serve<F, I, S, B>(
     listener: TcpListener,
     workers: Option<usize>,
-    max_connections: usize,
+    reception: Reception,
     app: F,
 ) -> io::Result<Server>
 where
@@ -43,15 +47,17 @@ where
     B: MessageBody + 'static,
 {
     let address = listener.local_addr()?;
+    // How many connections there may be says the reception: at a ceiling of its own a worker would leave everybody
+    // waiting, whoever it is that has all the connections.
     let builder =
-        Server::build().disable_signals().shutdown_timeout(STOPPED_WITHIN).max_concurrent_connections(max_connections);
+        Server::build().disable_signals().shutdown_timeout(STOPPED_WITHIN).max_concurrent_connections(usize::MAX);
     let builder = match workers {
         Some(workers) => builder.workers(workers),
         None => builder,
     };
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("switchboard", listener, move || {
-        let stopping = stopping.clone();
+        let (stopping, reception) = (stopping.clone(), reception.clone());
         // The configuration only says what host is meant by a request that names none; no handler asks.
         let app = || map_config(app().into_factory(), |()| AppConfig::default());
         let upgrade = apply_fn_factory(
@@ -68,7 +74,7 @@ where
                 }
             },
         );
-        HttpService::build()
+        let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
@@ -79,7 +85,26 @@ where
             .on_connect_ext(|connection: &TcpStream, _| set_options(connection))
             .upgrade(upgrade)
             .h1(app())
-            .tcp()
+            .tcp();
+        apply_fn_factory(http, move |connection: TcpStream, http| {
+            let peer = connection.peer_addr().ok().map(|peer| peer.ip());
+            match reception.admit(peer) {
+                Ok(place) => {
+                    let served = http.call(connection);
+                    Either::Left(async move {
+                        let _place = place;
+                        served.await
+                    })
+                }
+                Err(why) => {
+                    let reception = reception.clone();
+                    Either::Right(async move {
+                        reception.send_away(connection, why).await;
+                        Ok(())
+                    })
+                }
+            }
+        })
     })?;
     Ok(server.run())
 }

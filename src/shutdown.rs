@@ -7,10 +7,10 @@ use actix::Addr;
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::net::Connections;
 use crate::router::CallRouter;
 use crate::router::messages::{CloseAll, Drain, Flush, Measure};
 use crate::store::{Store, Writer};
-use crate::ws::Connections;
 
 /// How often a draining service looks whether it is idle.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -4,11 +4,12 @@
 //! its address did before, as many people may share an address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
+use crate::net::network_of;
 
 /// The most addresses remembered; about half a megabyte.
 const MAX_ADDRESSES: usize = 8192;
@@ -68,14 +69,6 @@ impl Failures {
         count.failures = count.failures.saturating_add(1);
         let over = count.failures.checked_sub(self.allowed.saturating_add(1))?;
         Some(Duration::from_secs(1 << over.min(5)).min(MAX_DELAY))
-    }
-}
-
-/// What counts as one address: in IPv6 the /64, as that is what one household or host is given.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !(u128::from(u64::MAX)))),
-        v4 => v4,
     }
 }
 

@@ -58,6 +58,11 @@ pub struct Server {
     /// Origins other than our own whose pages may come in.
     #[serde(deserialize_with = "value::list")]
     pub allowed_origins: Vec<String>,
+    /// Networks whose word about the client's address is taken.
+    #[serde(deserialize_with = "value::nets")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header with that word.
+    pub forwarded_header: String,
     /// How long live calls may go on after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub drain_deadline: Duration,

@@ -126,6 +126,16 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "https://a.example/")], "is not an origin"),
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "*")], "holds \"*\", which is every page of the web"),
         (vec![("SWITCHBOARD__SERVER__ALLOWED_ORIGINS", "https://*.co.uk")], "which is a pattern on a public suffix"),
+        (vec![("SWITCHBOARD__SERVER__TRUSTED_PROXIES", "10.0.0.5")], "or leave server.trusted_proxies empty"),
+        (
+            vec![("SWITCHBOARD__SERVER__TRUSTED_PROXIES", "10.0.0")],
+            "Section server cannot be read: \"10.0.0\" is not a network: write it as 10.0.0.0/8",
+        ),
+        (vec![("SWITCHBOARD__SERVER__FORWARDED_HEADER", "X Real IP")], "is not the name of a header"),
+        (
+            vec![("SWITCHBOARD__SERVER__FORWARDED_HEADER", "Forwarded")],
+            "read only from server.trusted_proxies, and there are none",
+        ),
         (vec![("SWITCHBOARD__ICE__TURN_URLS", "turn:t.example")], "which needs ice.turn_secret"),
         (vec![("SWITCHBOARD__ICE__STUN_URLS", "turn:t.example")], "which does not start with stun: or stuns:"),
         (
@@ -166,6 +176,20 @@ fn loopback_is_opened_in_dev_mode_and_where_it_is_allowed() {
         [("SWITCHBOARD__AUTH__MODE", "jwt"), ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901")];
     assert_eq!(networks(&[jwt[0], jwt[1], allowed]), ["10.1.0.0/16", "192.168.1.7/32"]);
     assert_eq!(networks(&jwt), [""; 0]);
+}
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let jwt = [
+        ("SWITCHBOARD__AUTH__MODE", "jwt"),
+        ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901"),
+        ("SWITCHBOARD__SERVER__FORWARDED_HEADER", "forwarded"),
+    ];
+    let with = |nets| [jwt.as_slice(), &[("SWITCHBOARD__SERVER__TRUSTED_PROXIES", nets)]].concat();
+    let proxies = load(&with("10.0.0.0/8, 192.0.2.1,2001:db8::/32,::1")).unwrap().server.trusted_proxies;
+    let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "::1/128"]);
+    assert!(sentences(&with("0.0.0.0/0")).contains("holds 0.0.0.0/0, which is everybody"));
 }
 
 #[test]

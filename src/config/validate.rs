@@ -8,6 +8,9 @@ use crate::auth::DEVELOPMENT_SECRET;
 /// What profile sockets call users without a profile, so that no profile has this type.
 const NO_PROFILE: &str = "user";
 
+/// The header proxies write when nobody tells them otherwise.
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+
 /// The shortest HMAC secret accepted: as long as the hash, so that guessing it is no easier.
 const MIN_SECRET_BYTES: usize = 32;
 
@@ -57,12 +60,42 @@ impl Settings {
                 found.push(format!("server.allowed_origins holds \"{origin}\", which is {why}."));
             }
         }
+        self.proxy_problems(found);
         let url = &self.database.url;
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             found.push("database.url must start with sqlite:, postgres:// or postgresql://.".to_owned());
         }
         if !crate::ids::is_plain_name(&self.node.id) {
             found.push("node.id must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -.".to_owned());
+        }
+    }
+
+    fn proxy_problems(&self, found: &mut Vec<String>) {
+        let (trusted, header) = (&self.server.trusted_proxies, &self.server.forwarded_header);
+        if let Some(all) = trusted.iter().find(|net| net.prefix_len() == 0) {
+            found.push(format!(
+                "server.trusted_proxies holds {all}, which is everybody, who could then say to be anybody: write the \
+                 addresses of the proxies, as in 10.0.0.5, or their network."
+            ));
+        }
+        if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
+            found.push(format!(
+                "server.forwarded_header is \"{header}\", which is not the name of a header: write one, as in \
+                 X-Forwarded-For or Forwarded."
+            ));
+        } else if trusted.is_empty() && !header.eq_ignore_ascii_case(FORWARDED_FOR) {
+            found.push(format!(
+                "server.forwarded_header is {header}, which is read only from server.trusted_proxies, and there are none: \
+                 set them to the addresses of the proxies."
+            ));
+        }
+        if self.auth.mode == AuthMode::Dev && !trusted.is_empty() {
+            found.push(
+                "auth.mode is dev, in which anybody may say who they are, and server.trusted_proxies is set: a proxy would \
+                 let other machines in. Set auth.mode to jwt (SWITCHBOARD__AUTH__MODE=jwt) with auth.jwt_secret \
+                 (SWITCHBOARD__AUTH__JWT_SECRET) or a public key, or leave server.trusted_proxies empty."
+                    .to_owned(),
+            );
         }
     }
 

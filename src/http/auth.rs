@@ -77,7 +77,7 @@ pub(super) fn authenticator(request: &HttpRequest) -> Result<&web::Data<Authenti
 
 /// Notes a token that did not hold, and says how long to delay that.
 fn note_failure(request: &HttpRequest, auth: &Authenticator) -> Option<Duration> {
-    auth.failures.note(request.peer_addr()?.ip())
+    auth.failures.note(crate::net::client_address(request)?)
 }
 
 /// Whether the answer to an upgrade must select [`SUBPROTOCOL`].

@@ -12,6 +12,7 @@ use actix_web::{Error, HttpRequest};
 use pin_project_lite::pin_project;
 
 use crate::clock::{Clock, Moment};
+use crate::net::client_address;
 
 /// One line per request, when its answer was sent: address, method, path, status, size, time. Not the query string,
 /// which may hold `?token=`, and no header, as each of them may be a credential.
@@ -115,10 +116,10 @@ impl Drop for Sent {
         let took = clock.moment() - *began;
         let (seconds, micros) = (took.as_secs(), took.subsec_micros());
         let (method, path, status) = (request.method(), request.path(), status.as_str());
-        match request.peer_addr().map(|peer| peer.ip()) {
-            Some(peer) => log::info!(
+        match client_address(request) {
+            Some(client) => log::info!(
                 target: "switchboard::access",
-                "{peer} \"{method} {path}\" {status} {bytes} {seconds}.{micros:06}s"
+                "{client} \"{method} {path}\" {status} {bytes} {seconds}.{micros:06}s"
             ),
             None => log::info!(
                 target: "switchboard::access",

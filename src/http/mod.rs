@@ -27,6 +27,7 @@ mod query;
 pub mod refusal;
 mod stats;
 mod status;
+pub mod under_way;
 mod users;
 
 use std::sync::Arc;

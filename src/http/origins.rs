@@ -35,6 +35,13 @@ impl Origins {
     /// Whether the request may come in; if not, a sentence that names what was compared.
     pub fn check(&self, head: &RequestHead) -> Result<(), String> {
         if self.dev {
+            if let Some(header) = head.headers().keys().find(|name| is_a_proxys(name)) {
+                return Err(format!(
+                    "in dev mode anybody is believed, and this request came through a proxy (it has {header}), which lets \
+                     other machines in; set auth.mode to jwt (SWITCHBOARD__AUTH__MODE=jwt) and server.trusted_proxies \
+                     to the proxy's address"
+                ));
+            }
             let mut hosts = hosts_of(head).peekable();
             let named = hosts.peek().is_some();
             if let Some(host) = hosts.find(|host| !is_loopback(host)) {
@@ -114,6 +121,11 @@ fn is_loopback(authority: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether only proxies send this header.
+fn is_a_proxys(name: &HeaderName) -> bool {
+    ["forwarded", "via", "x-real-ip"].contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
+}
+
 /// Why pages of an origin do not come in, with the two values that were compared.
 fn why_not(origin: &[u8], head: &RequestHead) -> String {
     let refused = format!("the page's origin {} is not in server.allowed_origins", shown(origin));
@@ -190,6 +202,10 @@ mod tests {
         }
         assert!(origins.check(&head(&[("host", "localhost"), ("origin", "capacitor://localhost")])).is_err());
         assert!(origins.check(&head(&[])).is_err());
+        // A proxy lets in whom it likes, and names a host that it likes.
+        for header in ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-x"] {
+            assert!(origins.check(&head(&[("host", "localhost"), (header, "")])).is_err(), "{header}");
+        }
     }
 
     #[test]

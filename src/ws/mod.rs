@@ -7,7 +7,6 @@
 mod batch;
 pub mod channels;
 pub mod close;
-pub mod connections;
 mod ear;
 mod following;
 pub mod frames;
@@ -27,7 +26,7 @@ mod watch;
 pub mod wire;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +37,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
 use crate::ids::{DeviceId, InvalidId, SessionId, UserId};
+use crate::net::{Connections, RETRY_AFTER, client_address};
 use crate::signal::{Profile, Refusal};
 use close::Close;
 use outlet::{Identity, SocketOutlet};
@@ -45,7 +45,6 @@ use session::{Parts, WsSession};
 use upgrade::Accepted;
 use wire::{Input, Wire};
 
-pub use connections::{Connections, Lease};
 pub use outlet::RouterPort;
 pub use session::SocketBudget;
 pub use sessions::Sessions;
@@ -72,10 +71,6 @@ pub struct Limits {
     pub malformed: usize,
     /// … within this time close the socket.
     pub malformed_window: Duration,
-    /// How many sockets one address may have.
-    pub per_address: usize,
-    /// How many sockets there may be.
-    pub total: usize,
 }
 
 impl Default for Limits {
@@ -89,8 +84,6 @@ impl Default for Limits {
             close_within: Duration::from_secs(3),
             malformed: 5,
             malformed_window: Duration::from_secs(10),
-            per_address: 200,
-            total: 15_000,
         }
     }
 }
@@ -176,7 +169,7 @@ pub struct SocketEdge {
     pub facts: Arc<dyn Facts>,
     /// Sessions that can be resumed, and who watches whom.
     pub sessions: Arc<Sessions>,
-    /// Who is connected from where.
+    /// The sockets there are, and from where.
     pub connections: Arc<Connections>,
 }
 
@@ -260,15 +253,10 @@ async fn open(
         Door::User(_) => None,
         Door::Profile(profile) => Some(profile.clone()),
     };
-    let address = peer_of(&req);
+    let address = client_address(&req);
     upgrade(&req, edge.into_inner(), verdict, move |edge, admitted, input, wire| {
         begin(edge, dialect, profile, (admitted, address), device, input, wire);
     })
-}
-
-/// The other end of the connection.
-fn peer_of(req: &HttpRequest) -> Option<IpAddr> {
-    req.peer_addr().map(|peer| peer.ip())
 }
 
 /// The device a client names in its query, if it does; a sentence where that is no name.
@@ -296,11 +284,13 @@ fn upgrade(
         Ok(response) => response,
         Err(why) => return why.error_response(),
     };
-    let known = peer_of(req).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let Some(lease) = edge.connections.take(known, &edge.limits) else {
-        let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many connections; try again later");
-        full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 10.into());
-        return full;
+    let lease = match edge.connections.take(client_address(req)) {
+        Ok(lease) => lease,
+        Err(why) => {
+            let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &why.to_string());
+            full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, RETRY_AFTER.into());
+            return full;
+        }
     };
     let mut response = response.finish();
     response.extensions_mut().insert(Accepted::new(move |raw| {

@@ -12,11 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::connections::Lease;
 use super::frames::{FrameReader, Message};
 use super::outbox::Outbox;
 use super::upgrade::Raw;
 use super::{Close, Limits};
+use crate::net::Lease;
 
 /// How long what is left may take to be written before a connection ends. A client that reads none of it is given
 /// up by the kernel after the same time.
@@ -131,7 +131,7 @@ impl Drop for Wire {
 
 /// Waits a little until the client has closed its side, too. Closing on bytes that were not read would reset the
 /// connection, and the client might never see what it was told last.
-pub(super) async fn closed_by_client(stream: &TcpStream) {
+pub(crate) async fn closed_by_client(stream: &TcpStream) {
     let closed = async {
         loop {
             stream.readable().await?;

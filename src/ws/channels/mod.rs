@@ -17,10 +17,11 @@ use futures_util::future::LocalBoxFuture;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
 use super::wire::{Input, Wire};
-use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, no_such_socket, peer_of, refuse, upgrade};
+use super::{Admitted, Denied, Freshness, SocketEdge, chosen_device, no_such_socket, refuse, upgrade};
 use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::ids::{ConversationId, DeviceId, SessionId, UserId};
+use crate::net::client_address;
 use hub::Enter;
 
 pub use hub::{ChannelsHub, Said};
@@ -111,7 +112,7 @@ async fn open(
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
     let verdict = edge.admission.admit(&req, &place).await;
-    let address = peer_of(&req);
+    let address = client_address(&req);
     upgrade(&req, sockets.into_inner(), verdict, move |sockets, admitted, input, wire| {
         begin(sockets, &edge, (admitted, address), (device, place), input, wire);
     })

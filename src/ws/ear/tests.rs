@@ -8,12 +8,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::ids::{CallId, UserId};
+use crate::net::Connections;
 use crate::router::messages::Route;
+use crate::ws::Limits;
 use crate::ws::sessions::Sessions;
 use crate::ws::sessions::tests::outlet;
 use crate::ws::upgrade::Raw;
 use crate::ws::wire::Wire;
-use crate::ws::{Connections, Limits};
 
 const CANDIDATE: &str = r#"{"type":"ice_candidate","candidate":{}}"#;
 const PING: &str = r#"{"type":"ping"}"#;
@@ -73,7 +74,7 @@ impl Scene {
         let (client, stream) = connected().await;
         let read = BytesMut::from(&texts.iter().flat_map(|text| masked(text)).collect::<Vec<_>>()[..]);
         let limits = Limits::default();
-        let lease = Arc::new(Connections::default()).take(client.local_addr().unwrap().ip(), &limits).unwrap();
+        let lease = Arc::new(Connections::new(1, 1)).take(None).unwrap();
         let (input, wire) = Wire::open(Raw { stream, read, answer: BytesMut::new() }, lease, &limits);
         let ear = Ear::new(input, own, Pulse::at(clock.moment()), Box::new(|_| Ok(())), clock);
         let session = Rc::new(Session::default());

@@ -6,6 +6,7 @@ pub mod db;
 mod on_port;
 pub mod outage;
 pub mod phone;
+pub mod proxies;
 pub mod proxy;
 pub mod raw;
 pub mod rest;

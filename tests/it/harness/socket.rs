@@ -4,12 +4,12 @@
 //! of orders nobody promised, while [`Socket::quiet`] still proves that nothing came that should not.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -25,10 +25,23 @@ pub struct Dial {
     path: String,
     query: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, String)>,
+    from: Option<IpAddr>,
     who: String,
 }
 
 impl Dial {
+    /// By another address than the service's, where a proxy listens.
+    pub fn by_way_of(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
+    }
+
+    /// From an address of one's own.
+    pub fn from(mut self, address: IpAddr) -> Self {
+        self.from = Some(address);
+        self
+    }
+
     /// On a device the client names.
     pub fn device(mut self, device: &str) -> Self {
         self.query.push(("device_id", device.to_owned()));
@@ -81,7 +94,11 @@ impl Dial {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a header"));
         }
         let address: SocketAddr = self.address.parse().expect("an address");
-        let stream = TcpStream::connect(address).await.map_err(|_| 0_u16)?;
+        let end = TcpSocket::new_v4().expect("a socket");
+        if let Some(from) = self.from {
+            end.bind(SocketAddr::new(from, 0)).expect("an address of this machine");
+        }
+        let stream = end.connect(address).await.map_err(|_| 0_u16)?;
         stream.set_nodelay(true).expect("TCP_NODELAY");
         match client_async(request, stream).await {
             Ok((socket, answer)) => {
@@ -142,6 +159,7 @@ impl Socket {
             path: path.to_owned(),
             query: Vec::new(),
             headers: Vec::new(),
+            from: None,
             who: format!("user {user}"),
         }
     }

@@ -14,13 +14,16 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use switchboard::clock::{Clock, Timestamp};
+use switchboard::config::Settings;
 use switchboard::dialect::Caps;
 use switchboard::ids::{CallId, UserId};
+use switchboard::net::{Connections, Proxies};
 use switchboard::router::Overview;
 use switchboard::router::messages::{Ask, Connect, Disconnect, Outlet, Reply, ReplyTo};
+use switchboard::server::Reception;
 use switchboard::signal::{Command, Notice, Payload, Profile, Reason, Refusal};
 use switchboard::ws::{
-    self, Admission, Admitted, Connections, Denied, Door, Facts, Freshness, Limits, RouterPort, Sessions, SocketEdge,
+    self, Admission, Admitted, Denied, Door, Facts, Freshness, Limits, RouterPort, Sessions, SocketEdge,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -174,6 +177,7 @@ struct Server {
 
 struct Setup {
     limits: Limits,
+    per_address: usize,
     hold: bool,
     lives: Option<Duration>,
     messages: usize,
@@ -182,7 +186,7 @@ struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let limits = Limits { close_within: Duration::from_millis(500), ..Limits::default() };
-        Self { limits, hold: false, lives: None, messages: 1000 }
+        Self { limits, per_address: 200, hold: false, lives: None, messages: 1000 }
     }
 }
 
@@ -190,7 +194,7 @@ fn serve(setup: Setup) -> Server {
     let heard: Arc<Mutex<Heard>> = Arc::default();
     let router = FakeRouter { heard: heard.clone(), hold: setup.hold }.start();
     let clock = Clock::new();
-    let connections: Arc<Connections> = Arc::default();
+    let connections = Arc::new(Connections::new(setup.per_address, 1000));
     let edge = web::Data::new(SocketEdge {
         router: Arc::new(RouterPort {
             chat: None,
@@ -229,7 +233,9 @@ fn serve(setup: Setup) -> Server {
     };
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    actix_web::rt::spawn(switchboard::server::serve(listener, Some(1), 100, app).unwrap());
+    let nobody_trusted = web::Data::new(Proxies::new(&Settings::defaults().unwrap()).unwrap());
+    let reception = Reception::new(nobody_trusted, connections.clone(), 200, 1000);
+    actix_web::rt::spawn(switchboard::server::serve(listener, Some(1), reception, app).unwrap());
     Server { address, heard, connections }
 }
 

@@ -79,9 +79,7 @@ async fn a_request_that_only_mentions_an_upgrade_is_answered_whole_and_its_conne
 
 #[actix_web::test]
 async fn an_address_has_only_so_many_sockets_and_gets_its_places_back() {
-    let mut setup = Setup::default();
-    setup.limits.per_address = 2;
-    let server = serve(setup);
+    let server = serve(Setup { per_address: 2, ..Setup::default() });
     let (first, mut second) = (server.connect("1").await, server.connect("2").await);
     let (head, _) = server.upgrade("/ws/3", "").await;
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");

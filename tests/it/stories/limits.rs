@@ -1,8 +1,13 @@
 //! Every limit, met from outside: what is refused, how, and that what is within it goes on.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::rest::call_id;
+use crate::harness::socket::description;
 use crate::harness::{PATIENCE, Service, Socket, Store, eventually};
 
 on_sqlite!(
@@ -13,6 +18,7 @@ on_sqlite!(
     requests_of_a_user_are_counted_by_user,
     beyond_the_ceiling_sockets_are_refused_and_requests_are_not,
     an_address_has_a_ceiling_of_its_own,
+    nobody_takes_all_connections,
     a_socket_refused_for_its_token_gives_its_place_back,
 );
 
@@ -151,6 +157,63 @@ async fn an_address_has_a_ceiling_of_its_own(store: Store) {
     assert_eq!(Socket::dial(&service, "4").try_open().await.err(), Some(503));
     open.remove(0).vanish();
     eventually("a place is free again", async || Socket::dial(&service, "4").try_open().await.ok()).await;
+}
+
+/// A connection from an address of its own.
+async fn connect(service: &Service, from: Ipv4Addr) -> TcpStream {
+    let end = TcpSocket::new_v4().expect("a socket");
+    end.bind(SocketAddr::new(from.into(), 0)).expect("an address of this machine");
+    end.connect(service.address().parse().expect("an address")).await.expect("a connection")
+}
+
+/// Asks on a connection, and reads until the answer ends so, or there is no more.
+async fn ask(connection: &mut TcpStream, request: &str, end: &str) -> String {
+    // One that was sent away may be closed already; what it was told is there all the same.
+    let _ = connection.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let read = async {
+        while !answer.ends_with(end.as_bytes()) && connection.read_buf(&mut answer).await.is_ok_and(|read| read > 0) {}
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("no answer to {request}"));
+    String::from_utf8(answer).expect("text")
+}
+
+async fn nobody_takes_all_connections(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__SOCKETS_PER_ADDRESS", "3")]).await;
+    let (greedy, other) = (Ipv4Addr::new(127, 0, 5, 1), Ipv4Addr::new(127, 0, 5, 2));
+    let healthz = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    service.rest("3").heartbeat().await;
+    let mut open = Vec::new();
+    for user in 1..=3 {
+        let mut connection = connect(&service, greedy).await;
+        let answer = ask(&mut connection, healthz, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // Now it waits for a long time.
+        let poll = format!("GET /api/call/signals?wait=30 HTTP/1.1\r\nHost: localhost\r\nX-User-Id: {user}\r\n\r\n");
+        connection.write_all(poll.as_bytes()).await.expect("a request");
+        open.push(connection);
+    }
+    let refused = ask(&mut connect(&service, greedy).await, healthz, "the end of the connection").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("\r\nretry-after: 10\r\n"), "{refused}");
+    let body: serde_json::Value = serde_json::from_str(refused.rsplit("\r\n").next().expect("a body")).expect("JSON");
+    assert_eq!((&body["success"], &body["code"]), (&json!(false), &json!("unavailable")));
+    assert!(body["error"].as_str().is_some_and(|error| error.contains("127.0.5.1")), "{body}");
+    let socket = Socket::dial(&service, "4").from(IpAddr::from(greedy)).try_open().await;
+    assert_eq!(socket.err(), Some(503), "a socket begins as a request");
+    // Nobody else is concerned, and who comes back later is served.
+    let answer = ask(&mut connect(&service, other).await, healthz, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Socket::dial(&service, "4").from(IpAddr::from(other)).open().await.quiet().await;
+    let call = json!({ "callee_id": 3, "offer": description("offer") });
+    service.rest("9").post("/api/call/initiate", call).await.ok();
+    let mut third = open.pop().expect("a connection");
+    assert!(ask(&mut third, "", "}").await.contains("incoming_call"));
+    drop(third);
+    eventually("there is room again", async || {
+        let answer = ask(&mut connect(&service, greedy).await, healthz, "}").await;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    })
+    .await;
 }
 
 async fn a_socket_refused_for_its_token_gives_its_place_back(store: Store) {

@@ -31,6 +31,7 @@ mod pairs;
 mod polling;
 mod polling_limits;
 mod profiles;
+mod proxies;
 mod races;
 mod reconnect;
 mod records;

@@ -1,0 +1,83 @@
+//! How many requests an address may have under way that come through a trusted proxy. Those of others are bounded by
+//! their connections (`server/reception.rs`), so they cost nothing here.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::{StatusCode, header};
+use actix_web::{Error, HttpMessage, ResponseError};
+use futures_util::future::Either;
+
+use super::refusal::Problem;
+use crate::net::{Connections, Full, Lease, RETRY_AFTER, proxied_client};
+
+/// Counts requests while they are under way, their answers included. Wrapped around an app, within the gate, so that
+/// pages may read a refusal.
+#[derive(Clone)]
+pub struct UnderWay(Arc<Connections>);
+
+impl UnderWay {
+    /// So many at a time of each address.
+    pub fn new(per_address: usize) -> Self {
+        // How many there are in all is bounded by the connections they come on.
+        Self(Arc::new(Connections::new(per_address, usize::MAX)))
+    }
+}
+
+impl<S> Transform<S, ServiceRequest> for UnderWay
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type InitError = ();
+    type Transform = Counting<S>;
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Counting { service, requests: Arc::clone(&self.0) }))
+    }
+}
+
+/// The app whose requests are counted.
+pub struct Counting<S> {
+    service: S,
+    requests: Arc<Connections>,
+}
+
+impl<S> Counting<S> {
+    fn take(&self, request: &ServiceRequest) -> Result<Option<Lease>, Full> {
+        proxied_client(request.request()).map(|client| self.requests.take(Some(client))).transpose()
+    }
+}
+
+impl<S> Service<ServiceRequest> for Counting<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type Future = Either<S::Future, Ready<Result<ServiceResponse, Error>>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        match self.take(&request) {
+            Ok(lease) => {
+                if let Some(lease) = lease {
+                    // The request is kept until its answer was sent, by the access log.
+                    request.extensions_mut().insert(lease);
+                }
+                Either::Left(self.service.call(request))
+            }
+            Err(full) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let problem = Problem { status, code: "unavailable", sentence: full.to_string() };
+                let mut refusal = problem.error_response();
+                refusal.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
+                Either::Right(ready(Ok(request.into_response(refusal))))
+            }
+        }
+    }
+}

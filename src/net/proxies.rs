@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::http::header::HeaderName;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::forwarded::{Notation, entries};
 use crate::config::Settings;
@@ -29,7 +29,7 @@ impl Proxies {
         let header = HeaderName::from_bytes(name.as_bytes());
         let header = header.map_err(|_| format!("server.forwarded_header: \"{name}\" is not the name of a header"))?;
         let notation = if header == "forwarded" { Notation::Forwarded } else { Notation::List };
-        Ok(Self { trusted: trusted.iter().map(canonical).collect(), header, notation })
+        Ok(Self { trusted: trusted.to_vec(), header, notation })
     }
 
     /// The header that is read.
@@ -56,13 +56,6 @@ impl Proxies {
     }
 }
 
-/// A network of IPv4 addresses written as IPv6, as one of IPv4: so addresses are compared.
-fn canonical(net: &IpNet) -> IpNet {
-    let IpNet::V6(v6) = net else { return *net };
-    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
-    v4.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(*net, IpNet::V4)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -78,7 +71,7 @@ mod tests {
         proxies.client(peer.parse().unwrap(), lines.iter().map(|line| line.as_bytes())).to_string()
     }
 
-    const TRUSTED: [&str; 3] = ["10.0.0.0/8", "2001:db8:f::/48", "::ffff:172.16.0.0/108"];
+    const TRUSTED: [&str; 3] = ["10.0.0.0/8", "2001:db8:f::/48", "172.16.0.0/12"];
 
     #[test]
     fn the_client_is_the_last_who_is_no_proxy() {

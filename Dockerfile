@@ -19,8 +19,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 COPY --from=build /build/target/release/switchboard /usr/local/bin/switchboard
 USER switchboard
 WORKDIR /data
-# Where the built-in database.url puts the SQLite file; without a volume the record goes with the container. The address
-# is not set here: it would win over DATABASE_URL, and beside DATABASE_URL_FILE be one too many.
+# The built-in database.url puts the SQLite file here; without a volume the record goes with the container. Set in ENV, the
+# address would win over DATABASE_URL and be refused beside DATABASE_URL_FILE.
 VOLUME /data
 ENV SWITCHBOARD__SERVER__BIND=0.0.0.0:8080 \
     SWITCHBOARD__AUTH__MODE=jwt

@@ -156,7 +156,9 @@ impl Keys {
                 self.current.store(Arc::new(keys));
                 self.edition.fetch_add(1, Ordering::Release);
             }
-            Err(problem) if self.current.load().is_empty() => log::warn!("{problem} Until it can, no token holds."),
+            Err(problem) if self.current.load().is_empty() => {
+                log::warn!("{problem} Until it can be, no token is accepted.")
+            }
             Err(problem) => log::warn!("{problem} The keys read before stay in use."),
         }
     }

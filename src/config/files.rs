@@ -1,8 +1,8 @@
-//! Secrets out of files, as containers are handed them: beside a setting `x` that is a secret or an address with one
-//! stands `x_file`, the path of a file that holds its value.
+//! Secrets from files, as containers receive them: beside a setting `x` that may hold a secret stands `x_file`, the path
+//! of a file with its value.
 //!
-//! `default.toml` is the list: whatever has its `_file` there may come from one. `auth.public_key_file` is not of these,
-//! as there is no `auth.public_key`. A complaint names the setting and the path, never what the file holds.
+//! `default.toml` is the list: each setting that has a `_file` beside it may come from a file. `auth.public_key_file` is
+//! none of these, as there is no `auth.public_key`. A complaint names the setting and the path, never the content.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,8 +13,8 @@ use serde_json::Value;
 /// The largest file read. No secret is longer, and a file that is one by mistake is not read to its end.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Puts the values that stand in files where the rest of the settings is. `given` is what was set, in whatever layer;
-/// `merged` has the built-in defaults below. What is wrong is added to `problems`.
+/// Reads the files that are named in `given` into `merged`. `given` holds all layers but the built-in defaults; `merged`
+/// holds those as well. Adds a sentence to `problems` for each file that cannot be taken.
 pub(super) fn take_up(merged: &mut Value, given: &Value, defaults: &toml::Table, problems: &mut Vec<String>) {
     for (section, keys) in defaults.iter().filter_map(|(section, keys)| Some((section, keys.as_table()?))) {
         for key in keys.keys() {
@@ -29,7 +29,7 @@ pub(super) fn take_up(merged: &mut Value, given: &Value, defaults: &toml::Table,
                 ));
                 continue;
             }
-            // What is no text is complained of with the other types.
+            // `load::retype` complains of a value that is no text.
             let Some(path) = given[section][&named_by].as_str() else { continue };
             match read(Path::new(path)) {
                 Ok(value) => merged[section][key] = value.into(),
@@ -39,15 +39,15 @@ pub(super) fn take_up(merged: &mut Value, given: &Value, defaults: &toml::Table,
     }
 }
 
-/// Whether something other than the empty text, which stands for nothing, is there.
+/// Whether the key has a value. The empty text means none.
 fn is_set(given: &Value, section: &str, key: &str) -> bool {
     given.get(section).and_then(|keys| keys.get(key)).is_some_and(|value| value != "")
 }
 
-/// What a file holds, less one line break at its end, which editors and `echo` add. The error is why not.
+/// Reads a file, less one line break at its end, which editors and `echo` add. The error completes a sentence.
 fn read(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    // A pipe could keep the start waiting, and a device has no end.
+    // A pipe could keep the start waiting for ever, and a device may have no end.
     if !path.metadata().map_err(cannot)?.is_file() {
         return Err("is not a file".to_owned());
     }

@@ -62,7 +62,7 @@ impl Settings {
     }
 }
 
-/// All layers as one, and what could not be had of them.
+/// All layers merged, and a sentence for each file of a secret that cannot be taken.
 struct Merged {
     settings: Value,
     problems: Vec<String>,

@@ -102,12 +102,12 @@ pub fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error>
     })
 }
 
-/// A list of networks, as [`list`] writes it: `10.0.0.0/8`, or an address, which is a network of one.
+/// A list of networks, written as [`list`] reads it: `10.0.0.0/8`, or an address, which is a network of one.
 pub fn nets<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     list(from)?.iter().map(|text| net(text).map_err(serde::de::Error::custom)).collect()
 }
 
-/// Reads a network; the error is a sentence. One of IPv4-mapped addresses is one of IPv4, as addresses are read that way.
+/// Reads a network; the error is a sentence. A network of IPv4-mapped addresses becomes one of IPv4.
 fn net(text: &str) -> Result<IpNet, String> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let network: IpNet = network.map_err(|_| {

@@ -138,8 +138,8 @@ fn no_retry_key(name: &str) -> Refusal {
     ))
 }
 
-/// Reads a retry key, from wherever it came as `name`. One that no database keeps is refused and not mended: two
-/// keys could become one.
+/// Checks a retry key that came as `name`. A key that no database keeps is refused and not mended, since two mended
+/// keys could become equal.
 pub fn retry_key_of(name: &str, key: &str) -> Result<String, Refusal> {
     let fits = !key.is_empty() && within(name, key, MAX_KEY_CHARS).is_ok() && text::is_kept(key);
     if fits { Ok(key.to_owned()) } else { Err(no_retry_key(name)) }
@@ -189,13 +189,13 @@ impl<'a> Fields<'a> {
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
-    /// Takes the key a client gives an attempt, so that a retry is known as one.
+    /// Takes the key by which a retry of the same attempt is recognised.
     pub fn retry_key(&mut self) -> Result<Option<String>, Refusal> {
         const NAME: &str = "idempotency_key";
         let Some(raw) = self.take(NAME) else { return Ok(None) };
         match serde_json::from_str(raw.get()) {
             Ok(Name(key)) => retry_key_of(NAME, &key).map(Some),
-            // Half a surrogate pair, which as a name would be mended.
+            // Half a surrogate pair; in a name it would be mended.
             Err(_) if raw.get().starts_with('"') => Err(no_retry_key(NAME)),
             Err(_) => Err(invalid(NAME, "a string")),
         }

@@ -59,7 +59,7 @@ pub async fn act(
 
 pub(super) fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal> {
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
-    // Bytes that are no text are none of a key's.
+    // Bytes that are not UTF-8 are no key, like the empty text.
     retry_key_of("Idempotency-Key", std::str::from_utf8(key.as_bytes()).unwrap_or_default()).map(Some)
 }
 

@@ -89,7 +89,7 @@ pub async fn list(caller: Caller, edge: web::Data<Edge>, query: web::Query<Query
         return Err(Refusal::Invalid(format!("q has at most {MAX_SOUGHT} characters")));
     }
     let wanted = Wanted {
-        // As names are kept; what cannot be kept PostgreSQL would not even look for.
+        // In the form in which names are kept. PostgreSQL could not look for another.
         sought: q.map(|text| kept(&text).to_lowercase()).filter(|text| !text.is_empty()),
         status: status.map(|text| known("status", &text, Status::parse)).transpose()?,
         limit: query::limit(limit.as_deref(), PAGE)? as usize,

@@ -1,14 +1,14 @@
-//! The one client for every address the service itself opens.
+//! The one client for every address that the service itself opens.
 //!
-//! Such addresses come from settings and tokens' issuers, and what they lead to is whatever the network says at that
-//! moment: a name may resolve to this machine, a neighbour's database or a cloud's credentials, and an answer may point
-//! there. So each connection is judged by the address it goes to: the internet's by https, and the networks of
-//! `outbound.allowed` as one likes. Answers that point elsewhere are not followed, and everything has a deadline and a
-//! size. No proxy of the environment is asked: it would choose the address, and nobody could judge it.
+//! A name in a setting leads wherever its DNS says at that moment: perhaps to this machine, to a neighbour's database, or
+//! to a cloud's credentials. So each connection is judged by the address it goes to. Public addresses are opened by https,
+//! addresses in `outbound.allowed` by https and http, others not at all. Redirections are not followed, and each request has
+//! a deadline and a size limit. Proxies of the environment are not used: a proxy resolves the name where nobody judges it.
 
 pub mod networks;
 
 use std::error::Error;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,86 +19,68 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 
-/// How long a connection may take to be made, to all addresses of a name together.
+/// How long it may take to connect, over all addresses of a name.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
-/// Why an address may not be opened.
+/// An address may not be opened, by the rules of this module. Reads after the host: `10.0.0.5 is a private address, …`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is none of the internet's.
-    #[error("{} {kind} address, and outbound.allowed does not have it", is(.host, .address))]
+    /// It is not public.
+    #[error("is {}{kind} address, and outbound.allowed does not have it", Resolved(.address))]
     Special {
-        /// As it is written in the address.
-        host: String,
-        /// What it resolves to.
-        address: IpAddr,
-        /// Which kind, with its article.
+        /// The address; `None` where it is the host itself.
+        address: Option<IpAddr>,
+        /// Its kind, with an article.
         kind: &'static str,
     },
-    /// Who is asked by http may be anybody on the way.
-    #[error(
-        "{host} is to be asked by plain http, which goes only to addresses that outbound.allowed has, and {address} is none; use https"
-    )]
+    /// It is public, and plain http would let anybody on the way answer.
+    #[error("is {}a public address, and http goes only to addresses in outbound.allowed: use https", Resolved(.address))]
     Plain {
-        /// As it is written in the address.
-        host: String,
-        /// What it resolves to.
-        address: IpAddr,
+        /// The address; `None` where it is the host itself.
+        address: Option<IpAddr>,
     },
 }
 
-/// "keys.example is 10.0.0.5,", or "10.0.0.5 is" where that is the host.
-fn is(host: &str, address: &IpAddr) -> String {
-    if host == address.to_string() { format!("{host} is") } else { format!("{host} is {address},") }
+/// `10.0.0.5, ` where the host is a name.
+struct Resolved<'a>(&'a Option<IpAddr>);
+
+impl fmt::Display for Resolved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |address| write!(f, "{address}, "))
+    }
 }
 
-/// Why there is no answer, or none that counts. Sentences without their ends, and without the path and the credentials of
-/// what was asked.
+/// Why there is no usable answer. Reads after the host.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It may not be opened.
+pub enum Why {
+    /// The address may not be opened.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// No connection, or one that broke.
-    #[error("{host} cannot be reached: {why}")]
-    Unreached {
-        /// Who was asked.
-        host: String,
-        /// What the network says.
-        why: String,
-    },
-    /// It took too long.
-    #[error("{host} did not answer within {within:?}")]
-    Slow {
-        /// Who was asked.
-        host: String,
-        /// How long was waited.
-        within: Duration,
-    },
-    /// It points elsewhere.
-    #[error("{host} answers {status}, which points to another address and is not followed")]
-    Elsewhere {
-        /// Who was asked.
-        host: String,
-        /// How it says so.
-        status: StatusCode,
-    },
-    /// It says no.
-    #[error("{host} answers {status}")]
-    Status {
-        /// Who was asked.
-        host: String,
-        /// How it says so.
-        status: StatusCode,
-    },
-    /// It is larger than it may be.
-    #[error("{host} answers with more than {most} bytes")]
-    TooLarge {
-        /// Who was asked.
-        host: String,
-        /// What was expected at most.
-        most: usize,
-    },
+    /// There was no connection, or it broke. Says what the network reported.
+    #[error("cannot be reached: {0}")]
+    Unreached(String),
+    /// The deadline passed.
+    #[error("did not answer within {0:?}")]
+    Slow(Duration),
+    /// The answer is a redirection.
+    #[error("answers {0}, which points to another address and is not followed")]
+    Redirection(StatusCode),
+    /// The answer is no success.
+    #[error("answers {0}")]
+    Status(StatusCode),
+    /// The body is larger than so many bytes.
+    #[error("answers with more than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// A request without a usable answer. Its text has no full stop, and neither the path nor the credentials of the address.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} {why}")]
+pub struct Failure {
+    /// The host that was to be asked.
+    pub host: String,
+    /// The reason.
+    pub why: Why,
 }
 
 /// Opens addresses. Cheap to clone.
@@ -109,7 +91,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that may open addresses in these networks, besides the internet's. The error is a sentence.
+    /// A client that may also open addresses in these networks. The error is a sentence.
     pub fn new(allowed: &[IpNet]) -> Result<Self, String> {
         let allowed: Arc<[IpNet]> = allowed.into();
         let with = |plain: bool| {
@@ -120,68 +102,66 @@ impl Client {
                 .referer(false)
                 .connect_timeout(CONNECT_WITHIN)
                 .dns_resolver(gate.clone());
-            // One that never speaks TLS needs no certificates.
+            // Without TLS no certificates are needed.
             let builder = if plain { builder.tls_certs_only([]) } else { builder.https_only(true) };
             let client =
                 builder.build().map_err(|error| format!("The client for addresses cannot be made: {error}."))?;
             Ok::<_, String>((client, gate))
         };
+        // A resolver does not know the scheme, so each scheme has a client.
         Ok(Self { secure: with(false)?, plain: with(true)? })
     }
 
-    /// What stands at an address: the body of a success, of at most `most` bytes, all of it within `within`.
+    /// Fetches the body of a successful answer, of at most `most` bytes, within the deadline.
     pub async fn get(&self, url: &Url, within: Duration, most: usize) -> Result<Vec<u8>, Failure> {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let answer = tokio::time::timeout(within, self.answer(url, host, most)).await;
+        answer.unwrap_or(Err(Why::Slow(within))).map_err(|why| Failure { host: host.to_owned(), why })
+    }
+
+    async fn answer(&self, url: &Url, host: &str, most: usize) -> Result<Vec<u8>, Why> {
         let (client, gate) = if url.scheme() == "https" { &self.secure } else { &self.plain };
-        // A host that is an address is not resolved, so nobody else looks at it.
+        // A host that is an address does not pass through the resolver.
         if let Ok(address) = host.parse() {
-            gate.judge(&host, address)?;
+            gate.judge(address)?;
         }
-        let answer = async {
-            let response = client.get(url.clone()).send().await.map_err(|error| failed(&host, error))?;
-            let status = response.status();
-            if status.is_redirection() {
-                return Err(Failure::Elsewhere { host: host.clone(), status });
-            }
-            if !status.is_success() {
-                return Err(Failure::Status { host: host.clone(), status });
-            }
-            body(&host, response, most).await
-        };
-        let late = || Failure::Slow { host: host.clone(), within };
-        tokio::time::timeout(within, answer).await.unwrap_or_else(|_| Err(late()))
+        let response = client.get(url.clone()).send().await.map_err(failed)?;
+        match response.status() {
+            status if status.is_redirection() => Err(Why::Redirection(status)),
+            status if !status.is_success() => Err(Why::Status(status)),
+            _ => body(response, most).await,
+        }
     }
 }
 
-async fn body(host: &str, mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
-    let too_large = || Failure::TooLarge { host: host.to_owned(), most };
+async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, Why> {
     if response.content_length().is_some_and(|length| length > most as u64) {
-        return Err(too_large());
+        return Err(Why::TooLarge(most));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(host, error))? {
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > most {
-            return Err(too_large());
+            return Err(Why::TooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-/// Finds a refusal of ours among the causes; of others, what they say, from the second on: the first says that it failed.
-fn failed(host: &str, error: reqwest::Error) -> Failure {
+/// Finds a refusal of ours among the causes of an error; of any other error it lists the causes.
+fn failed(error: reqwest::Error) -> Why {
     let error = error.without_url();
     let causes: Vec<&(dyn Error + 'static)> =
         std::iter::successors(error.source(), |cause| (*cause).source()).collect();
     if let Some(refused) = causes.iter().find_map(|cause| cause.downcast_ref::<Refused>()) {
-        return Failure::Refused(refused.clone());
+        return refused.clone().into();
     }
-    let said: Vec<String> = causes.iter().map(ToString::to_string).collect();
-    let why = if said.is_empty() { error.to_string() } else { said.join(": ") };
-    Failure::Unreached { host: host.to_owned(), why }
+    // The error itself only says that the request failed.
+    let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
+    Why::Unreached(if causes.is_empty() { error.to_string() } else { causes.join(": ") })
 }
 
-/// Judges addresses, at each connection: it is who resolves names.
+/// Judges addresses. As the resolver of a client it sees those of each new connection.
 #[derive(Debug, Clone)]
 struct Gate {
     allowed: Arc<[IpNet]>,
@@ -189,25 +169,27 @@ struct Gate {
 }
 
 impl Gate {
-    fn judge(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
+    /// Judges an address that is a host itself.
+    fn judge(&self, address: IpAddr) -> Result<(), Refused> {
         if networks::contains(&self.allowed, address) {
             return Ok(());
         }
-        let host = host.to_owned();
         match networks::special(address) {
-            Some(kind) => Err(Refused::Special { host, address, kind }),
-            None if self.plain => Err(Refused::Plain { host, address }),
+            Some(kind) => Err(Refused::Special { address: None, kind }),
+            None if self.plain => Err(Refused::Plain { address: None }),
             None => Ok(()),
         }
     }
 
-    /// Of the addresses of a name those that may be opened; why not, where none may.
-    fn open(&self, host: &str, addresses: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+    /// Of the addresses of a name, those that may be opened. Refuses where there are some and none may.
+    fn open(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
         let (mut open, mut refused) = (Vec::new(), None);
-        for address in addresses {
-            match self.judge(host, address.ip()) {
-                Ok(()) => open.push(address),
-                Err(why) => refused = Some(why),
+        for socket in addresses {
+            let address = Some(socket.ip());
+            match self.judge(socket.ip()) {
+                Ok(()) => open.push(socket),
+                Err(Refused::Special { kind, .. }) => refused = Some(Refused::Special { address, kind }),
+                Err(Refused::Plain { .. }) => refused = Some(Refused::Plain { address }),
             }
         }
         match refused {
@@ -222,7 +204,7 @@ impl Resolve for Gate {
         let gate = self.clone();
         Box::pin(async move {
             let addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(Box::new(gate.open(name.as_str(), addresses)?.into_iter()) as Addrs)
+            Ok(Box::new(gate.open(addresses)?.into_iter()) as Addrs)
         })
     }
 }
@@ -238,7 +220,7 @@ mod tests {
 
     async fn refusal(client: &Client, url: &str) -> String {
         match client.get(&url.parse().unwrap(), Duration::from_secs(5), 100).await {
-            Err(Failure::Refused(refused)) => refused.to_string(),
+            Err(failure) if matches!(failure.why, Why::Refused(_)) => failure.to_string(),
             other => panic!("{url}: {other:?}"),
         }
     }
@@ -274,22 +256,22 @@ mod tests {
     #[tokio::test]
     async fn plain_http_goes_only_where_it_is_allowed() {
         let said = refusal(&client(&["10.0.0.0/8"]), "http://1.1.1.1/").await;
-        let sentence = "1.1.1.1 is to be asked by plain http, which goes only to addresses that outbound.allowed has";
-        assert!(said.starts_with(sentence), "{said}");
+        let sentence = "1.1.1.1 is a public address, and http goes only to addresses in outbound.allowed: use https";
+        assert_eq!(said, sentence);
         let gate = |plain, allowed: &str| Gate { allowed: [allowed.parse().unwrap()].into(), plain };
         let public: IpAddr = [1, 1, 1, 1].into();
-        assert_eq!(gate(false, "10.0.0.0/8").judge("one.example", public), Ok(()));
-        assert_eq!(gate(true, "1.1.1.0/24").judge("one.example", public), Ok(()));
+        assert_eq!(gate(false, "10.0.0.0/8").judge(public), Ok(()));
+        assert_eq!(gate(true, "1.1.1.0/24").judge(public), Ok(()));
     }
 
     #[test]
     fn of_a_name_that_leads_here_and_there_only_there_is_opened() {
         let gate = Gate { allowed: Arc::new([]), plain: false };
         let [here, there]: [SocketAddr; 2] = ["10.0.0.5:0", "[2606:4700::1]:0"].map(|address| address.parse().unwrap());
-        assert_eq!(gate.open("both.example", [here, there].into_iter()), Ok(vec![there]));
-        assert_eq!(gate.open("none.example", [].into_iter()), Ok(vec![]));
-        let why = gate.open("here.example", [here].into_iter()).unwrap_err().to_string();
-        assert_eq!(why, "here.example is 10.0.0.5, a private address, and outbound.allowed does not have it");
+        assert_eq!(gate.open([here, there].into_iter()), Ok(vec![there]));
+        assert_eq!(gate.open([].into_iter()), Ok(vec![]));
+        let why = gate.open([here].into_iter()).unwrap_err().to_string();
+        assert_eq!(why, "is 10.0.0.5, a private address, and outbound.allowed does not have it");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
-//! Which addresses are the internet's, and which lead somewhere else: to this machine, its neighbours, or nowhere.
+//! Which addresses belong to the public internet, and which lead to this machine, its neighbours, or nowhere.
 //!
-//! By the registries of special-purpose addresses (RFC 6890 and its successors). Of IPv6 only 2000::/3 is given out to
-//! the internet. An address that stands for one of IPv4 is judged by that.
+//! By the registries of special-purpose addresses (RFC 6890 and its successors). Of IPv6 only 2000::/3 is assigned to
+//! the internet. An IPv6 address that stands for one of IPv4 is judged as that.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,11 +15,11 @@ const fn v6(first: u16, second: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, 0), length)
 }
 
-/// What is not the internet's, and what it is.
+/// Networks that are not public, each with its kind and the article.
 const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(0, 0, 0, 0, 8), "an unspecified"),
     (v4(10, 0, 0, 0, 8), "a private"),
-    // Behind a provider's address translation, and in some clouds the neighbours'.
+    // Behind a provider's address translation; some clouds use it for their own services.
     (v4(100, 64, 0, 0, 10), "a shared"),
     (v4(127, 0, 0, 0, 8), "a loopback"),
     // Clouds hand out credentials at 169.254.169.254.
@@ -27,7 +27,7 @@ const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(172, 16, 0, 0, 12), "a private"),
     (v4(192, 0, 0, 0, 24), "a reserved"),
     (v4(192, 0, 2, 0, 24), "a documentation"),
-    // Relays of 6to4, given up.
+    // The relays of 6to4, deprecated.
     (v4(192, 88, 99, 0, 24), "a reserved"),
     (v4(192, 168, 0, 0, 16), "a private"),
     (v4(198, 18, 0, 0, 15), "a benchmarking"),
@@ -38,24 +38,24 @@ const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(240, 0, 0, 0, 4), "a reserved"),
 ];
 
-/// The same within 2000::/3, and names for what lies outside.
+/// The same for IPv6: networks within 2000::/3, and some outside that have a name of their own.
 const SPECIAL_V6: [(Ipv6Net, &str); 8] = [
-    // Tunnels, identifiers and measurements; Teredo among them.
+    // Protocol assignments, Teredo among them.
     (v6(0x2001, 0, 23), "a reserved"),
     (v6(0x2001, 0xdb8, 32), "a documentation"),
     (v6(0x3fff, 0, 20), "a documentation"),
     (v6(0xfc00, 0, 7), "a private"),
     (v6(0xfe80, 0, 10), "a link-local"),
-    // Site-local, given up for fc00::/7.
+    // Site-local, deprecated.
     (v6(0xfec0, 0, 10), "a private"),
     (v6(0xff00, 0, 8), "a multicast"),
-    // Translation to IPv4 within a network, each in its own way.
+    // 64:ff9b:1::/48 translates to IPv4 within one network (RFC 8215).
     (v6(0x64, 0xff9b, 32), "a private"),
 ];
 
 const INTERNET_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// What kind of address it is where it is none of the internet's, with its article.
+/// The kind of an address that is not public, with its article; `None` for a public one.
 pub fn special(address: IpAddr) -> Option<&'static str> {
     match represented(address) {
         IpAddr::V4(address) => SPECIAL_V4.iter().find(|(net, _)| net.contains(&address)).map(|(_, kind)| *kind),
@@ -85,7 +85,7 @@ fn represented(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether one of these networks has the address, as it is written or as what it stands for.
+/// Whether one of these networks has the address, or the IPv4 address it stands for.
 pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
     let represented = represented(address);
     networks.iter().any(|net| net.contains(&address) || net.contains(&represented))

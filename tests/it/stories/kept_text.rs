@@ -1,5 +1,5 @@
-//! What people write is kept alike on both databases: what one of them, or a screen, cannot hold is replaced
-//! where it comes in, and the call rings.
+//! Names and keys are kept alike on both databases. Characters that a database or a screen cannot hold are replaced
+//! where they come in, and the call rings.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,5 +1,5 @@
-//! Where the service itself goes: only to addresses it may open, never where an answer points, and never for long or
-//! for much. A JWKS on a socket of the story's own is the first such address.
+//! Addresses that the service itself opens: only those it may, no redirections, a deadline and a size limit. A JWKS on a
+//! port of the story's own is the first such address.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ on_sqlite!(
     no_proxy_of_the_environment_stands_between,
 );
 
-/// What the key server does with a connection once it has read the request.
+/// How the key server answers a request.
 #[derive(Clone)]
 enum Answer {
     /// The head and the body given.

@@ -1,5 +1,5 @@
-//! What happens in a database before it is kept: calls with every end there is, lists and logs, and then calls that are
-//! live when the process is killed. Users below 10 are in what has ended, those above in what has not.
+//! The life of a database before it is dumped: calls with every end there is, lists and logs, and then calls that are
+//! live when the process is killed. Users below 10 are in ended calls, those above in live ones.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ pub async fn ended(service: &Service, store: &Store) {
     // A third is busy with them.
     cleo.invite("1").await;
     assert_eq!(cleo.expect("call_declined").await["reason"], "busy");
-    // Who polls never sends the offer; so long the call of the two lasts.
+    // A poller calls and sends no offer. The call of the two lasts until that has failed, a second.
     let poller = service.rest("4");
     poller.heartbeat().await;
     let (_, without_offer) = poller.initiate("3").await;
@@ -72,7 +72,7 @@ pub async fn ended(service: &Service, store: &Store) {
     let call = ring(&mut anna, &mut ben).await;
     ben.expect("call_cancelled").await;
     over(service, call, "no_answer").await;
-    // Seen by its callee, as those above are; what follows is not.
+    // The callee has seen this missed call and the one before, and none that follows.
     service.rest("2").post("/api/call/mark-all-seen", json!({})).await.ok();
     let call = ring(&mut anna, &mut ben).await;
     kill(service, call).await;
@@ -181,7 +181,7 @@ async fn pages(service: &Service) {
     anna.expect("call.end").await;
 }
 
-/// What lasts until the end, by name; and who must stay connected for that.
+/// Calls that stay live, by name, and the sockets that must stay open for that.
 pub async fn live(service: &Service, store: &Store) -> (Value, Vec<Socket>) {
     let person = async |user: &str| service.device(user, "d").await;
 
@@ -239,7 +239,7 @@ pub async fn live(service: &Service, store: &Store) -> (Value, Vec<Socket>) {
     (live, vec![nobody_rung, p13, p14, p15, p16, p17, p21, p22, p24, p25])
 }
 
-/// What waits for the member of the group who is lost.
+/// The offer that waits for the lost member of the group.
 pub const HELD: &str = "waits for whom is lost";
 
 async fn until_lost(store: &Store, call: i64) {

@@ -1,14 +1,14 @@
-//! What can be read of what has ended: by REST, and in the tables and views.
+//! Reads everything about calls that have ended: by REST, and in the tables and views.
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Service, Store};
 
-/// Everybody who is in what has ended.
+/// Everybody who is in an ended call.
 const USERS: [&str; 10] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "student_2"];
 
-/// What the service answers, but for the calls that were live.
+/// The answers of the service, without the calls that were live.
 pub async fn served(service: &Service, live: &[i64]) -> Value {
     let admin = service.rest("1000").role("admin");
     let ended = |call: &Value| call["id"].as_i64().is_none_or(|id| !live.contains(&id));
@@ -39,7 +39,7 @@ pub async fn served(service: &Service, live: &[i64]) -> Value {
     json!({ "calls": calls, "events": events, "csv": rows, "missed": missed, "call_logs": logs, "history": history })
 }
 
-/// What stands in the views and in the tables about people, but for the calls that were live.
+/// The rows of the views and of the tables about people, without the calls that were live.
 pub async fn stored(store: &Store, live: &[i64]) -> Value {
     let db = store.open().await;
     db.in_utc().await;
@@ -90,8 +90,8 @@ fn list<'a>(body: &'a Value, name: &str) -> &'a [Value] {
     body[name].as_array().unwrap_or_else(|| panic!("no {name}: {body}"))
 }
 
-/// Fails where something of `before` is missing in `now` or is not as it was. What is there besides does not matter:
-/// a later release may say more.
+/// Fails where a part of `before` is missing in `now` or differs. More in `now` is no failure: a later release may say
+/// more.
 #[track_caller]
 pub fn covers(now: &Value, before: &Value, place: &str) {
     match (now, before) {

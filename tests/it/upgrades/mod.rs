@@ -1,5 +1,5 @@
-//! Databases of earlier releases, as their processes left them. `tests/fixtures/databases` holds them, `recording` makes
-//! them out of a `life`, `look` reads what is in one, and `taken_up` starts this service on each.
+//! Databases of earlier releases, as their killed processes left them, in `tests/fixtures/databases`. `recording` makes one
+//! out of a `life`, `look` reads one, and `taken_up` starts this service on each.
 
 mod life;
 mod look;
@@ -13,7 +13,7 @@ use switchboard::clock::Timestamp;
 
 use crate::harness::Kind;
 
-/// A release's database: what makes it again, and what its own service said of it.
+/// A release's database, with the answers of that release.
 struct Fixture {
     release: String,
     /// SQL for an empty database.

@@ -63,7 +63,7 @@ fn dump(store: &Store, kind: Kind) -> String {
     let output = command.output().expect("sqlite3 and pg_dump");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
-    // What is for psql alone, the notes, and blank lines say nothing to a database.
+    // Commands of psql, comments and blank lines are nothing to a database.
     let keep = |line: &&str| !line.is_empty() && !line.starts_with('\\') && !line.starts_with("--");
     text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
 }

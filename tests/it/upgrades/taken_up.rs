@@ -1,8 +1,8 @@
 //! This service on the databases of the releases before it, as `kill -9` left them.
 //!
-//! The killed process was stopped long ago by the time of these stories. What rang has run out. What was answered waits
-//! for its participants from the start on, however long nobody ran: when they return is up to them, and media needs no
-//! service. So a call that nobody returns to is over `restart_grace` after the start, and ended when it was last seen.
+//! The process was killed long before these stories run, so every ring has run out. An answered call waits
+//! `restart_grace` for its participants, counted from the start of this service, because media goes on without one. If nobody
+//! returns, the call is over then, and its end is the moment its participants were last seen.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -148,7 +148,7 @@ impl Authenticator {
             return Err(Rejected::Claim("the token does not hold yet, by its claim \"nbf\"".to_owned()));
         }
         if now >= within.end {
-            return Err(Rejected::Expired(Box::new(Lapsed { identity, expired_at: expires_at })));
+            return Err(Rejected::Expired(Box::new(Lapsed { identity, expired_at: within.end })));
         }
         Ok((identity, within))
     }

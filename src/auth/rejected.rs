@@ -31,7 +31,7 @@ pub enum Rejected {
 pub struct Lapsed {
     /// Whose it was.
     pub identity: Identity,
-    /// When it ended.
+    /// From when on it is refused: its expiry and the leeway.
     pub expired_at: Timestamp,
 }
 

@@ -132,6 +132,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
         Arc::clone(&edge.directory),
         router.clone(),
         Arc::clone(&edge.visibility),
+        clock,
     );
     let members = Arc::new(Members::new(admission.clone(), settings.conversations_are_open()));
     let sockets = web::Data::new(socket_edge(settings, clock, &router, admission, facts, sessions));
@@ -277,6 +278,7 @@ fn socket_edge(
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
             overview: router.clone().recipient(),
+            stay: router.clone().recipient(),
             chat: None,
         }),
         clock,

@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use futures_util::future::LocalBoxFuture;
 
 use crate::auth::{Authenticator, Identity, Role};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::http::auth::{Denial, PathOwner, authenticate_socket};
 use crate::ice::IceServers;
 use crate::ids::UserId;
@@ -27,6 +27,7 @@ pub struct TokenAdmission {
     directory: Arc<Directory>,
     router: Addr<CallRouter>,
     visibility: Arc<Visibility>,
+    clock: Clock,
 }
 
 impl TokenAdmission {
@@ -37,8 +38,19 @@ impl TokenAdmission {
         directory: Arc<Directory>,
         router: Addr<CallRouter>,
         visibility: Arc<Visibility>,
+        clock: Clock,
     ) -> Self {
-        Self { authenticator, directory, router, visibility }
+        Self { authenticator, directory, router, visibility, clock }
+    }
+
+    /// Notes whose the profiles are that a token names. Nothing is learnt from one that has expired, neither that nor
+    /// its conversations: others may have said otherwise since.
+    fn learn(&self, identity: &mut Identity) {
+        if identity.expires_at.is_some_and(|at| at <= self.clock.wall()) {
+            identity.conversations = None;
+        } else {
+            learn(&self.directory, &self.router, &identity.user, &identity.profiles);
+        }
     }
 
     /// Whose the socket is. Nobody's token stands for a profile that is believed, or that a service acts for:
@@ -62,9 +74,9 @@ impl Admission for TokenAdmission {
                 Door::User(user) => PathOwner::User(user),
                 Door::Profile(Profile { kind, id }) => PathOwner::Profile { kind, id },
             };
-            let identity = identify(req, owner).await?;
+            let mut identity = identify(req, owner).await?;
             // Before the socket itself is announced, so that it can be called by them at once.
-            learn(&self.directory, &self.router, &identity.user, &identity.profiles);
+            self.learn(&mut identity);
             let user = self.user(&identity, door);
             Ok(admitted(identity, user))
         })
@@ -164,13 +176,12 @@ fn may_be_at(identity: &Identity, place: &Place, open: bool) -> bool {
 impl ChannelsAdmission for Members {
     fn admit<'a>(&'a self, req: &'a HttpRequest, place: &'a Place) -> LocalBoxFuture<'a, Result<Admitted, Denied>> {
         Box::pin(async move {
-            let identity = identify(req, PathOwner::Token).await?;
+            let mut identity = identify(req, PathOwner::Token).await?;
             if !may_be_at(&identity, place, self.open) {
                 return Err(Denied::Forbidden);
             }
-            let TokenAdmission { directory, router, visibility, .. } = &self.tokens;
-            learn(directory, router, &identity.user, &identity.profiles);
-            visibility.learn(&identity.user, identity.conversations.as_deref());
+            self.tokens.learn(&mut identity);
+            self.tokens.visibility.learn(&identity.user, identity.conversations.as_deref());
             let (user, name) = (identity.user.clone(), identity.channels_name().cloned());
             Ok(Admitted { name, ..admitted(identity, user) })
         })

@@ -218,23 +218,25 @@ impl Call {
 }
 
 impl Leg {
-    /// Finds the device that is back among the known ones, or adds it. A device with a generated id
-    /// cannot present it again, so it takes the place of one that is gone: first of all that of the
-    /// device the participant takes part with.
-    fn recognise(&mut self, reach: &Reach) -> DeviceId {
-        let taking_part = self.device.clone();
-        let known = self.devices.iter().position(|device| device.id == reach.device).or_else(|| {
-            let gone = |device: &LegDevice| !device.present && device.id.is_generated();
-            if !reach.device.is_generated() {
+    /// Which of the known devices this one is, if it is none of the others. A device with a generated id cannot present
+    /// it again, so it takes the place of one that is gone: first of all that of the device the participant takes part
+    /// with.
+    pub(super) fn known_as(&self, device: &DeviceId) -> Option<usize> {
+        let position = |is: &dyn Fn(&LegDevice) -> bool| self.devices.iter().position(is);
+        position(&|known| known.id == *device).or_else(|| {
+            let gone = |known: &LegDevice| !known.present && known.id.is_generated();
+            if !device.is_generated() {
                 return None;
             }
-            self.devices
-                .iter()
-                .position(|device| gone(device) && taking_part.as_ref() == Some(&device.id))
-                .or_else(|| self.devices.iter().position(|device| gone(device) && device.owed))
-                .or_else(|| self.devices.iter().position(gone))
-        });
-        match known {
+            position(&|known| gone(known) && self.device.as_ref() == Some(&known.id))
+                .or_else(|| position(&|known| gone(known) && known.owed))
+                .or_else(|| position(&gone))
+        })
+    }
+
+    /// Finds the device that is back among the known ones, or adds it.
+    fn recognise(&mut self, reach: &Reach) -> DeviceId {
+        match self.known_as(&reach.device) {
             Some(index) => {
                 if self.device.as_ref() == Some(&self.devices[index].id) {
                     self.device = Some(reach.device.clone());

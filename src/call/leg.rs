@@ -298,6 +298,16 @@ impl Leg {
         self.devices.iter().any(|known| known.id == *device && known.present)
     }
 
+    /// Whether that device is the one this participant takes part with, or one of those that may be it: there it is told
+    /// what happens.
+    pub(super) fn is_told_on(&self, device: &LegDevice) -> bool {
+        match (&self.device, self.side()) {
+            (Some(known), _) => *known == device.id,
+            (None, Role::Caller) => true,
+            (None, Role::Callee) => device.alerted && device.closing.is_none(),
+        }
+    }
+
     /// Whether the device this leg takes part with is there (any device, while that is unknown).
     pub(super) fn is_reachable(&self) -> bool {
         match &self.device {

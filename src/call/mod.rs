@@ -10,6 +10,7 @@ mod answering;
 mod devices;
 mod ending;
 mod event;
+mod lapse;
 mod leg;
 mod machine;
 mod record;
@@ -17,6 +18,7 @@ mod relay;
 mod snapshot;
 
 pub use event::{Effect, Event, Start, Target};
+pub use lapse::{KEPT_FOR, outlasts};
 pub use leg::{Absence, Leg, LegState, Reach, Standing};
 pub use machine::{Call, Rules};
 pub use record::{LegRecord, Record, Role, TraceEntry};

@@ -209,12 +209,7 @@ impl Call {
             return;
         }
         for device in &leg.devices {
-            let meant = match (&leg.device, leg.side()) {
-                (Some(known), _) => *known == device.id,
-                (None, Role::Caller) => true,
-                (None, Role::Callee) => device.alerted && device.closing.is_none(),
-            };
-            if meant && device.present {
+            if leg.is_told_on(device) && device.present {
                 Self::tell(&leg.user, &device.id, notice.clone(), out);
             }
         }

@@ -16,7 +16,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 use super::Edge;
 use super::credentials::{Credential, query, subprotocols};
 use super::limits::RestLimits;
-use crate::auth::{Authenticator, Identity, Role};
+use crate::auth::{Authenticator, Identity, Rejected, Role};
 use crate::ids::{UserId, from_header};
 use crate::router::learn;
 use crate::signal::Refusal;
@@ -87,19 +87,46 @@ pub fn offers_subprotocol(request: &HttpRequest) -> bool {
 
 /// Who makes a REST request.
 pub async fn authenticate_rest(request: &HttpRequest) -> Result<Arc<Identity>, Refusal> {
-    let auth = authenticator(request)?;
-    let Some(credential) = rest_credential(request, auth) else {
-        if auth.is_dev() {
-            return on_behalf(request, Arc::new(believed(request)?));
+    identify_rest(request).await.map_err(|why| why.refusal(request))
+}
+
+/// Why it is not known who makes a REST request.
+pub(super) enum Unknown {
+    /// The token does not hold.
+    Token(Rejected),
+    /// Anything else.
+    Refused(Refusal),
+}
+
+impl Unknown {
+    /// The answer, which notes a token that may be a guess.
+    pub(super) fn refusal(self, request: &HttpRequest) -> Refusal {
+        match self {
+            Self::Token(why) => {
+                let auth = authenticator(request).ok().filter(|_| why.is_guess());
+                let delay = auth.and_then(|auth| note_failure(request, auth));
+                delay.map_or_else(|| Refusal::Unauthorized(why.to_string()), Refusal::RateLimited)
+            }
+            Self::Refused(refusal) => refusal,
         }
-        return Err(Refusal::Unauthorized("send a token: Authorization: Bearer <token>".to_owned()));
+    }
+}
+
+/// The same, for those who take a token that has expired.
+pub(super) async fn identify_rest(request: &HttpRequest) -> Result<Arc<Identity>, Unknown> {
+    let auth = authenticator(request).map_err(Unknown::Refused)?;
+    let identity = match rest_credential(request, auth) {
+        Some(credential) => {
+            credential.vouched(request).map_err(Unknown::Refused)?;
+            auth.verify_and_keep(&credential.token).await.map_err(Unknown::Token)?
+        }
+        None if auth.is_dev() => Arc::new(believed(request).map_err(Unknown::Refused)?),
+        None => {
+            let why = "send a token: Authorization: Bearer <token>".to_owned();
+            return Err(Unknown::Refused(Refusal::Unauthorized(why)));
+        }
     };
-    credential.vouched(request)?;
-    let identity = auth.verify_and_keep(&credential.token).await.map_err(|why| {
-        let delay = if why.is_guess() { note_failure(request, auth) } else { None };
-        delay.map_or_else(|| Refusal::Unauthorized(why.to_string()), Refusal::RateLimited)
-    })?;
-    on_behalf(request, identity)
+    on_behalf(request, identity).map_err(Unknown::Refused)
 }
 
 /// The token of a REST request. What dev mode believes comes before the cookie, which a browser sends to every service
@@ -110,7 +137,7 @@ fn rest_credential<'a>(request: &'a HttpRequest, auth: &Authenticator) -> Option
 }
 
 /// The same, where their token was seen before.
-fn recall(request: &HttpRequest) -> Option<Result<Arc<Identity>, Refusal>> {
+pub(super) fn recall(request: &HttpRequest) -> Option<Result<Arc<Identity>, Refusal>> {
     let auth = authenticator(request).ok()?;
     let credential = rest_credential(request, auth)?;
     let identity = auth.recall(&credential.token)?;
@@ -150,7 +177,7 @@ fn on_behalf(request: &HttpRequest, identity: Arc<Identity>) -> Result<Arc<Ident
 }
 
 /// Who opens a socket, and whether its path is theirs. The identity of a service on a user's path is
-/// that user, as it acts for them.
+/// that user, as it acts for them. One whose `expires_at` has passed may be in a call that outlasts its token.
 pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) -> Result<Identity, SocketDenied> {
     let denied = |why| SocketDenied { why, delay: Duration::ZERO };
     let unauthorized = |why: &str| denied(Denial::Unauthorized(why.to_owned()));
@@ -159,10 +186,16 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
     let (identity, own) = match &credential {
         Some(credential) => {
             credential.vouched(request).map_err(|_| denied(Denial::OriginRequired))?;
-            let identity = auth.verify(&credential.token).await.map_err(|why| SocketDenied {
-                delay: if why.is_guess() { note_failure(request, auth).unwrap_or_default() } else { Duration::ZERO },
-                why: Denial::Unauthorized(why.to_string()),
-            })?;
+            let identity = match auth.verify(&credential.token).await {
+                Ok(identity) => identity,
+                // A service acts for others as long as its token holds.
+                Err(Rejected::Expired(lapsed)) if lapsed.identity.role != Role::Service => lapsed.identity,
+                Err(why) => {
+                    let delay = if why.is_guess() { note_failure(request, auth) } else { None };
+                    let delay = delay.unwrap_or_default();
+                    return Err(SocketDenied { why: Denial::Unauthorized(why.to_string()), delay });
+                }
+            };
             let own = match owner {
                 PathOwner::User(user) => identity.may_act_for(user),
                 PathOwner::Profile { kind, id } => identity.has_profile(kind, id),
@@ -207,7 +240,7 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
 pub struct Caller(pub Arc<Identity>);
 
 impl Caller {
-    fn counted(request: &HttpRequest, identity: Result<Arc<Identity>, Refusal>) -> Result<Self, Error> {
+    pub(super) fn counted(request: &HttpRequest, identity: Result<Arc<Identity>, Refusal>) -> Result<Self, Error> {
         let identity = identity?;
         RestLimits::count(request, &identity.user)?;
         if let Some(edge) = request.app_data::<web::Data<Edge>>() {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Text;
+use super::lapsed::InCall;
 use super::query::limit;
 use super::{Edge, ask};
 use crate::dialect::fields::retry_key_of;
@@ -23,14 +24,15 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 /// `POST /api/call/{initiate,answer,reject,hangup,signal}`.
 pub async fn act(
     request: HttpRequest,
-    caller: Caller,
+    caller: InCall,
     edge: web::Data<Edge>,
     path: web::Path<String>,
     Text(body): Text,
 ) -> Result<HttpResponse, Refusal> {
     let action = Action::parse(&path).ok_or(Refusal::NotFound("path"))?;
-    let mut command = edge.polling.parse(action, &body)?;
-    let Caller(identity) = caller;
+    let command = edge.polling.parse(action, &body)?;
+    let mut command = caller.within(command, matches!(action, Action::Signal | Action::Hangup))?;
+    let InCall { identity, .. } = caller;
     let user = identity.user.clone();
     if let Command::Invite(invite) = &mut command {
         if let Some(key) = retry_key(&request)? {
@@ -43,7 +45,7 @@ pub async fn act(
             return Ok(HttpResponse::Ok().json(initiate_reply(&view, &user)));
         }
     }
-    let named = addressed_call(&command);
+    let named = command.call();
     let peer = Peer { user: identity.user.clone(), name: identity.name.clone(), device: Some(DeviceId::http()) };
     let reply = match (ask(&edge, peer, command).await, named) {
         (Err(Refusal::NotFound("call")), Some(call)) => late(&edge, &user, call, action).await?,
@@ -61,18 +63,6 @@ pub(super) fn retry_key(request: &HttpRequest) -> Result<Option<String>, Refusal
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
     // Bytes that are not UTF-8 are no key, like the empty text.
     retry_key_of("Idempotency-Key", std::str::from_utf8(key.as_bytes()).unwrap_or_default()).map(Some)
-}
-
-fn addressed_call(command: &Command) -> Option<CallId> {
-    match command {
-        Command::Invite(_) => None,
-        Command::BringIn { call, .. } => Some(*call),
-        Command::Accept { to, .. }
-        | Command::Decline { to }
-        | Command::HangUp { to }
-        | Command::Describe { to, .. }
-        | Command::Candidate { to, .. } => to.call,
-    }
 }
 
 /// The answer about a call that ended too long ago, or in another process, for the router to remember. Who
@@ -99,18 +89,20 @@ pub struct Reading {
 /// `GET /api/call/signals`: what waits for this user. Reading drains; `?after=` acknowledges instead;
 /// `?wait=` (seconds, up to 30) waits for something to come.
 pub async fn signals(
-    caller: Caller,
+    caller: InCall,
     edge: web::Data<Edge>,
     query: web::Query<Reading>,
 ) -> Result<HttpResponse, Refusal> {
-    let Caller(identity) = caller;
-    let mailbox = edge.mailboxes.of(&identity.user);
+    let mailbox = edge.mailboxes.of(&caller.identity.user);
+    let only = caller.may_read(&mailbox)?;
     let letters = match query.wait {
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
             return Err(Refusal::Invalid("wait is a number of seconds from 0 to 30".to_owned()));
         }
-        Some(seconds) => mailbox.wait(query.after, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await,
-        None => mailbox.read(query.after),
+        Some(seconds) => {
+            mailbox.wait(query.after, only, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await
+        }
+        None => mailbox.read(query.after, only),
     };
     let items: Vec<String> =
         letters.iter().filter_map(|letter| Some(edge.polling.render(&letter.notice)?.render(letter.id))).collect();

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::auth::Caller;
 use super::body::Text;
 use super::call::retry_key;
+use super::lapsed::InCall;
 use super::{Edge, ask};
 use crate::auth::Identity;
 use crate::dialect::channels::{call_json, ended_json, rejected_json};
@@ -107,14 +108,15 @@ pub async fn initiate(
 /// `POST /api/calls/{id}/{accept,reject,end}`. The body says nothing that counts: how long a call lasted is
 /// what the service saw.
 pub async fn act(
-    caller: Caller,
+    caller: InCall,
     edge: web::Data<Edge>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Refusal> {
-    let Caller(identity) = caller;
     let (id, action) = path.into_inner();
     let action = Action::parse(&action).ok_or(Refusal::NotFound("path"))?;
     let call = CallId::parse(&id).map_err(|_| NO_CALL)?;
+    let command = caller.within(action.command(call), action == Action::End)?;
+    let InCall { identity, .. } = caller;
     let user = identity.user.clone();
     // To the core a caller who declines gives up. While the database is away that is what happens: a call
     // must be able to end.
@@ -124,7 +126,7 @@ pub async fn act(
     {
         return Err(refusal);
     }
-    match ask(&edge, peer(&edge, &identity), action.command(call)).await {
+    match ask(&edge, peer(&edge, &identity), command).await {
         Ok(Reply::Call(view)) => Ok(action.reply(&view)),
         Ok(Reply::Relayed) => Err(Refusal::Unavailable("the call")),
         Err(refusal @ (Refusal::NotFound(_) | Refusal::OutOfTurn(_) | Refusal::CallEnded(_))) => {

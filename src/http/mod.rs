@@ -16,6 +16,7 @@ mod dev_token;
 mod export;
 pub mod gate;
 mod ice;
+pub mod lapsed;
 pub mod limits;
 pub mod log;
 mod me;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Body;
+use super::lapsed::InCall;
 use super::{ANSWER_WITHIN, Edge, done};
 use crate::auth::{Identity, Role};
 use crate::clock::Timestamp;
@@ -24,8 +25,9 @@ const MAX_QUERIED: usize = 1000;
 
 /// `POST /api/status/heartbeat`: a proof of life. Costs neither a database write nor, as a rule, a turn of
 /// the router. Who was away is there when it is answered.
-pub async fn heartbeat(caller: Caller, edge: web::Data<Edge>) -> Result<HttpResponse, Refusal> {
-    let Caller(identity) = caller;
+pub async fn heartbeat(caller: InCall, edge: web::Data<Edge>) -> Result<HttpResponse, Refusal> {
+    caller.while_live()?;
+    let InCall { identity, .. } = caller;
     edge.visibility.learn(&identity.user, identity.conversations.as_deref());
     if !edge.directory.beat(&identity.user, edge.clock.moment()) {
         taken(&edge, Beat { user: identity.user.clone(), name: identity.name.clone() }).await?;

@@ -3,7 +3,7 @@
 use actix::prelude::*;
 
 use crate::call::admission::{Admission, admit};
-use crate::call::{Call, Event, Standing, Start};
+use crate::call::{Call, Event, Reach, Standing, Start};
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::signal::{Addressee, Command, Party, Refusal};
 
@@ -209,7 +209,7 @@ impl CallRouter {
         }
         let start = Start {
             id,
-            caller_devices: self.tracker.reaches(&peer.user, now.tick),
+            caller_devices: self.reaches(&peer.user),
             caller: peer.user,
             caller_name: peer.name,
             caller_device: peer.device,
@@ -223,14 +223,21 @@ impl CallRouter {
         self.publish();
     }
 
+    /// The devices a new call could be shown on at this instant.
+    fn reaches(&self, user: &UserId) -> Vec<Reach> {
+        let mut reaches = self.tracker.reaches(user, self.moment());
+        self.around.directory.keep_open(user, &mut reaches);
+        reaches
+    }
+
     fn standing(&self, user: &UserId) -> Standing {
-        let reaches = self.tracker.reaches(user, self.moment());
-        if reaches.is_empty() {
-            Standing::Offline
-        } else if self.tracker.engaged(user).is_some() || self.tracker.said_busy(user) {
-            Standing::Busy
-        } else {
-            Standing::Free(reaches)
+        if self.tracker.engaged(user).is_some() || self.tracker.said_busy(user) {
+            let away = self.tracker.reaches(user, self.moment()).is_empty();
+            return if away { Standing::Offline } else { Standing::Busy };
+        }
+        match self.reaches(user) {
+            reaches if reaches.is_empty() => Standing::Offline,
+            reaches => Standing::Free(reaches),
         }
     }
 }

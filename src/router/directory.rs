@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
+use crate::call::Reach;
 use crate::clock::Moment;
 use crate::ids::{DeviceId, SessionId, UserId};
 use crate::presence::{Published, Pulse, Status, is_sparse};
@@ -166,6 +167,15 @@ impl Directory {
         entry.devices.iter().find(|handle| handle.device == *device).map(|handle| Arc::clone(&handle.outlet))
     }
 
+    /// Keeps, of a user's devices, those on which a new call may be shown.
+    pub(super) fn keep_open(&self, user: &UserId, reaches: &mut Vec<Reach>) {
+        let Some(entry) = self.users.get(user) else { return };
+        let closed = |reach: &Reach| {
+            entry.devices.iter().any(|handle| handle.device == reach.device && !handle.outlet.takes_calls())
+        };
+        reaches.retain(|reach| !closed(reach));
+    }
+
     /// Since when a device is connected.
     pub(super) fn since(&self, user: &UserId, device: &DeviceId) -> Option<Moment> {
         let entry = self.users.get(user)?;
@@ -262,5 +272,48 @@ impl Directory {
         if is_sparse(self.users.capacity(), self.users.len()) {
             self.users.shrink_to_fit();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::messages::{Eviction, Route};
+    use crate::signal::{Capabilities, Notice};
+
+    /// A device that takes calls, or none but the one it is in.
+    struct Device(bool);
+
+    impl Outlet for Device {
+        fn deliver(&self, _: &Notice) -> bool {
+            true
+        }
+
+        fn takes_calls(&self) -> bool {
+            self.0
+        }
+
+        fn set_route(&self, _: Option<Arc<Route>>) {}
+
+        fn evict(&self, _: Eviction) {}
+    }
+
+    #[test]
+    fn a_new_call_is_shown_on_the_devices_that_take_one() {
+        let (directory, user) = (Directory::default(), UserId::parse("1").unwrap());
+        let mut reaches = Vec::new();
+        for (name, takes_calls) in [("lapsed", false), ("desk", true)] {
+            let device = DeviceId::parse(name).unwrap();
+            let origin = Origin { kind: "users", address: None };
+            let (pulse, since, outlet) = (Pulse::at(Moment(0)), Moment(0), Arc::new(Device(takes_calls)));
+            let handle = Handle { device: device.clone(), session: None, pulse, origin, since, outlet };
+            directory.insert(&user, handle);
+            reaches.push(Reach { device, capabilities: Capabilities::default(), profile: None });
+        }
+        directory.keep_open(&user, &mut reaches);
+        let left: Vec<&str> = reaches.iter().map(|reach| reach.device.as_str()).collect();
+        assert_eq!(left, ["desk"]);
+        directory.keep_open(&UserId::parse("2").unwrap(), &mut reaches);
+        assert_eq!(reaches.len(), 1, "nothing is known of them");
     }
 }

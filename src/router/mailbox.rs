@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Moment};
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::signal::Notice;
 
 use super::messages::{Eviction, Outlet, Route};
@@ -99,24 +99,35 @@ impl Mailbox {
         with(&mut letters, now)
     }
 
-    /// What waits. With `after` the client acknowledges everything up to that number and gets the rest
-    /// again until it acknowledges it; without, what is read is gone.
-    pub fn read(&self, after: Option<u64>) -> Vec<Letter> {
+    /// The letters that wait; those of one call, for a client that may know of that alone. With `after` the client
+    /// acknowledges everything up to that number and gets the rest again until it acknowledges it; without, they are gone.
+    pub fn read(&self, after: Option<u64>, only: Option<CallId>) -> Vec<Letter> {
+        let meant = |letter: &Letter| only.is_none() || letter.notice.call() == only;
         self.locked(|letters, _| match after {
             Some(after) => {
-                letters.waiting.retain(|(_, letter)| letter.id > after);
-                letters.waiting.iter().map(|(_, letter)| letter.clone()).collect()
+                letters.waiting.retain(|(_, letter)| letter.id > after || !meant(letter));
+                letters.waiting.iter().map(|(_, letter)| letter).filter(|letter| meant(letter)).cloned().collect()
             }
-            None => letters.waiting.drain(..).map(|(_, letter)| letter).collect(),
+            None => {
+                let waiting = std::mem::take(&mut letters.waiting);
+                let (read, left): (VecDeque<_>, _) = waiting.into_iter().partition(|(_, letter)| meant(letter));
+                letters.waiting = left;
+                read.into_iter().map(|(_, letter)| letter).collect()
+            }
         })
     }
 
+    /// Whether something of a call waits.
+    pub fn holds(&self, call: CallId) -> bool {
+        self.locked(|letters, _| letters.waiting.iter().any(|(_, letter)| letter.notice.call() == Some(call)))
+    }
+
     /// The same, waiting up to `patience` for something to arrive.
-    pub async fn wait(&self, after: Option<u64>, patience: Duration) -> Vec<Letter> {
+    pub async fn wait(&self, after: Option<u64>, only: Option<CallId>, patience: Duration) -> Vec<Letter> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let arrived = self.arrived.notified();
-            let letters = self.read(after);
+            let letters = self.read(after, only);
             if !letters.is_empty() || tokio::time::timeout_at(deadline, arrived).await.is_err() {
                 return letters;
             }
@@ -207,11 +218,32 @@ mod tests {
     fn reading_drains_unless_the_client_acknowledges() {
         let mailbox = mailbox(10);
         assert!(mailbox.deliver(&candidate(1)) && mailbox.deliver(&candidate(2)));
-        let first = mailbox.read(Some(0));
+        let first = mailbox.read(Some(0), None);
         assert_eq!(first.len(), 2);
-        assert_eq!(mailbox.read(Some(first[0].id)), first[1..], "not acknowledged, so again");
-        assert_eq!(mailbox.read(None), first[1..]);
-        assert!(mailbox.read(None).is_empty());
+        assert_eq!(mailbox.read(Some(first[0].id), None), first[1..], "not acknowledged, so again");
+        assert_eq!(mailbox.read(None, None), first[1..]);
+        assert!(mailbox.read(None, None).is_empty());
+    }
+
+    #[test]
+    fn a_reader_of_one_call_reads_and_drains_that_call_alone() {
+        let mailbox = mailbox(10);
+        let closed = Notice::Closed {
+            call: CallId::new(2),
+            peer: UserId::parse("1").unwrap().into(),
+            closing: crate::signal::Closing::Ended,
+            reason: None,
+            call_type: crate::signal::CallType::default(),
+            duration_seconds: 0,
+        };
+        assert!(mailbox.deliver(&candidate(1)) && mailbox.deliver(&closed) && mailbox.deliver(&candidate(2)));
+        let (one, two) = (CallId::new(1), CallId::new(2));
+        assert_eq!(mailbox.read(Some(0), two).len(), 1);
+        assert_eq!(mailbox.read(Some(u64::MAX), two), []);
+        assert_eq!((mailbox.holds(two.unwrap()), mailbox.holds(one.unwrap())), (false, true));
+        assert_eq!(mailbox.read(None, two), []);
+        assert_eq!(mailbox.read(None, one).len(), 2);
+        assert!(mailbox.read(None, None).is_empty());
     }
 
     #[test]
@@ -219,7 +251,7 @@ mod tests {
         let mailbox = mailbox(2);
         assert!(mailbox.deliver(&ringing()) && mailbox.deliver(&candidate(1)) && mailbox.deliver(&ringing()));
         assert!(!mailbox.deliver(&ringing()), "nothing may be dropped, so it is refused");
-        assert_eq!(mailbox.read(None).len(), 2);
+        assert_eq!(mailbox.read(None, None).len(), 2);
     }
 
     #[test]
@@ -236,7 +268,7 @@ mod tests {
         assert!(mailbox.deliver(&ringing()) && mailbox.deliver(&ringing()));
         assert!(mailbox.deliver(&closed()) && mailbox.deliver(&closed()));
         assert!(!mailbox.deliver(&closed()), "bounded all the same");
-        assert_eq!(mailbox.read(None).len(), 4);
+        assert_eq!(mailbox.read(None, None).len(), 4);
     }
 
     #[tokio::test]
@@ -244,7 +276,7 @@ mod tests {
         let mailbox = Arc::new(mailbox(2));
         let reader = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
-            async move { mailbox.wait(None, Duration::from_secs(30)).await }
+            async move { mailbox.wait(None, None, Duration::from_secs(30)).await }
         });
         tokio::task::yield_now().await;
         mailbox.deliver(&ringing());

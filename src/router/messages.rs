@@ -41,6 +41,11 @@ pub trait Outlet: Send + Sync + 'static {
     /// No more follows: what waited goes out together.
     fn let_go(&self) {}
 
+    /// Whether a new call may be shown there. Not where the device stays for the call it is in alone.
+    fn takes_calls(&self) -> bool {
+        true
+    }
+
     /// Opens or closes the direct way to the other device of a call. While it is open the edge may
     /// deliver candidates of that call itself, without a mailbox in between.
     fn set_route(&self, route: Option<Arc<Route>>);

@@ -14,6 +14,7 @@ mod mailbox;
 pub mod messages;
 mod overview;
 mod recent;
+mod stay;
 mod visibility;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub use admin::{Census, CloseSession, KillCall, ListCalls, ListSessions, LiveCal
 pub use directory::{Audience, Directory, Shown};
 pub use mailbox::{Letter, Mailbox, MailboxLimits, Mailboxes};
 pub use overview::Overview;
+pub use stay::{KEPT_FOR, Stay, Tie};
 pub use visibility::{Viewer, Visibility, VisibleTo};
 
 use call_session::{CallSession, Dismiss, Happen, Progress, Progressed, Surroundings};
@@ -81,6 +83,8 @@ pub struct CallRouter {
     recent: Recent,
     /// Calls that are over but owe a device of that user a closing message.
     owing: HashMap<UserId, Vec<CallId>>,
+    /// The call each user left last, while it goes on for others or its end is yet to be told.
+    left: HashMap<UserId, CallId>,
     /// Calls by their caller's retry key, as long as the call is live or recent.
     keys: HashMap<RetryKey, CallId>,
     loaded: Vec<(Call, Vec<(UserId, Timestamp)>)>,
@@ -107,6 +111,7 @@ impl CallRouter {
             calls: HashMap::new(),
             recent: Recent::default(),
             owing: HashMap::new(),
+            left: HashMap::new(),
             keys: HashMap::new(),
             loaded,
             next_call_id: settings.next_call_id,
@@ -227,6 +232,7 @@ impl CallRouter {
                 if self.tracker.release(&user, call, now)
                     && let Some(live) = self.calls.get_mut(&call)
                 {
+                    self.left.insert(user.clone(), call);
                     live.released.push((user, now));
                 }
             }
@@ -241,6 +247,7 @@ impl CallRouter {
                 let key = self.calls.get_mut(&call).and_then(|live| {
                     live.ended = true;
                     live.detail = None;
+                    forget(&mut self.left, call, live);
                     live.key.take()
                 });
                 if let Some(forgotten) = self.recent.remember(view, ended_by, key) {
@@ -260,6 +267,7 @@ impl CallRouter {
             Progress::Gone => {
                 if let Some(live) = self.calls.remove(&call) {
                     live.session.do_send(Dismiss);
+                    forget(&mut self.left, call, &live);
                     if let Some(key) = live.key {
                         // It never was: its key may be used again.
                         self.keys.remove(&key);
@@ -345,6 +353,15 @@ impl Handler<TakeNumber> for CallRouter {
     type Result = Result<CallId, Refusal>;
     fn handle(&mut self, _: TakeNumber, _: &mut Self::Context) -> Self::Result {
         self.take_number()
+    }
+}
+
+/// Forgets that users left this call.
+fn forget(left: &mut HashMap<UserId, CallId>, call: CallId, Live { released, .. }: &Live) {
+    for (user, _) in released {
+        if left.get(user) == Some(&call) {
+            left.remove(user);
+        }
     }
 }
 

@@ -86,3 +86,91 @@ pub enum Command {
         extra: Extra,
     },
 }
+
+impl Command {
+    /// The call it names, if it does.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Invite(_) => None,
+            Self::BringIn { call, .. } => Some(*call),
+            Self::Accept { to, .. }
+            | Self::Decline { to }
+            | Self::HangUp { to }
+            | Self::Describe { to, .. }
+            | Self::Candidate { to, .. } => to.call,
+        }
+    }
+
+    /// The command of somebody who may speak of this call alone: where it names none, this one is meant. `None` where it
+    /// is about another, or would ring anybody. An invitation into the call is taken as the offer it is to a member.
+    pub fn within(mut self, call: CallId) -> Option<Self> {
+        if self.call().is_some_and(|named| named != call) {
+            return None;
+        }
+        match &mut self {
+            Self::Invite(_) => None,
+            Self::BringIn { invite, .. } => {
+                let offer = invite.offer.take()?;
+                let (Some(member), true) = (invite.callees.pop(), invite.callees.is_empty()) else { return None };
+                let to = Addressee { call: Some(call), user: Some(member.user) };
+                let extra = std::mem::take(&mut invite.extra);
+                Some(Self::Describe { to, kind: DescriptionKind::Offer, payload: offer, extra })
+            }
+            Self::Accept { to, .. }
+            | Self::Decline { to }
+            | Self::HangUp { to }
+            | Self::Describe { to, .. }
+            | Self::Candidate { to, .. } => {
+                to.call = Some(call);
+                Some(self)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: i64) -> CallId {
+        CallId::new(id).unwrap()
+    }
+
+    fn hang_up(of: Option<i64>) -> Command {
+        Command::HangUp { to: Addressee { call: of.map(call), user: None } }
+    }
+
+    fn invite(callees: &[&str], offer: bool) -> Invite {
+        Invite {
+            callees: callees.iter().map(|user| UserId::parse(user).unwrap().into()).collect(),
+            call_type: CallType::Voice,
+            conversation: None,
+            offer: offer.then(|| Payload::from_json(&serde_json::json!("offer"))),
+            name: None,
+            glare: false,
+            idempotency_key: None,
+            extra: Extra::new(),
+        }
+    }
+
+    #[test]
+    fn within_a_call_nothing_is_said_of_another() {
+        assert!(hang_up(Some(2)).within(call(1)).is_none());
+        for of in [None, Some(1)] {
+            assert_eq!(hang_up(of).within(call(1)).unwrap().call(), Some(call(1)));
+        }
+    }
+
+    #[test]
+    fn within_a_call_nobody_is_rung_and_a_member_is_sent_an_offer() {
+        assert!(Command::Invite(invite(&["2"], true)).within(call(1)).is_none());
+        let bring_in =
+            |of, callees: &[&str], offer| Command::BringIn { call: call(of), invite: invite(callees, offer) };
+        for other in [bring_in(1, &["2"], false), bring_in(1, &["2", "3"], true), bring_in(2, &["2"], true)] {
+            assert!(other.within(call(1)).is_none());
+        }
+        let offer = bring_in(1, &["2"], true).within(call(1));
+        let Some(Command::Describe { to, kind: DescriptionKind::Offer, .. }) = offer else { panic!("{offer:?}") };
+        assert_eq!(to, Addressee { call: Some(call(1)), user: Some(UserId::parse("2").unwrap()) });
+    }
+}

@@ -159,6 +159,25 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// The call it is about; `None` for an attempt that never became one.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Incoming(Incoming { about, .. }) | Self::Description { about, .. } => Some(about.call),
+            Self::Closed { call, .. } => *call,
+            Self::Ringing { call, .. }
+            | Self::Answered { call, .. }
+            | Self::Candidate { call, .. }
+            | Self::PeerReconnecting { call, .. }
+            | Self::PeerResumed { call, .. }
+            | Self::PeerJoined { call, .. }
+            | Self::NotJoining { call, .. }
+            | Self::PeerLeft { call, .. }
+            | Self::Missed { call, .. } => Some(*call),
+        }
+    }
+}
+
 /// A call as its participants may see it: the answer to a command about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallView {

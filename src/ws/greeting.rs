@@ -34,11 +34,15 @@ impl WsSession {
             self.router.overview.do_send(Overview { user: who.user.clone(), device: who.device.clone(), reply });
         }
         let calls = tokio::time::timeout(KNOWN_WITHIN, calls);
-        let unseen = tokio::time::timeout(KNOWN_WITHIN, self.edge.facts.unseen_missed(who.user.clone()));
+        // A client that is there for a call alone is told of that alone.
+        let unseen = (!self.outlet.is_confined()).then(|| self.edge.facts.unseen_missed(who.user.clone()));
+        let unseen = async move { tokio::time::timeout(KNOWN_WITHIN, unseen?).await.ok().flatten() };
         let known = async { tokio::join!(calls, unseen) };
-        let welcomed = known.into_actor(self).map(move |(calls, unseen), session, ctx| {
-            let calls = calls.ok().and_then(Result::ok);
-            let unseen_missed = unseen.ok().flatten();
+        let welcomed = known.into_actor(self).map(move |(calls, unseen_missed), session, ctx| {
+            let mut calls = calls.ok().and_then(Result::ok);
+            if let Some(calls) = &mut calls {
+                calls.retain(|seen| session.outlet.hears_of(Some(seen.view.id)));
+            }
             let ice_servers = session.edge.facts.ice_servers(&session.outlet.who().user);
             let heartbeat_ms = session.edge.facts.heartbeat_ms();
             session.outlet.begin(resume, |id, recovered, seq| {
@@ -49,6 +53,7 @@ impl WsSession {
             for (about, reference) in std::mem::take(&mut session.postponed) {
                 session.inquire(about, reference, ctx);
             }
+            session.look(ctx);
         });
         ctx.spawn(welcomed);
     }
@@ -63,6 +68,9 @@ impl WsSession {
 
     /// Does what a client asks about others; after the welcome, if that is on its way.
     pub(super) fn inquire(&mut self, about: Inquiry, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        if self.refuses(reference.as_ref()) {
+            return;
+        }
         if self.outlet.is_greeting() && self.postponed.len() < MAX_POSTPONED {
             return self.postponed.push((about, reference));
         }
@@ -134,6 +142,9 @@ impl WsSession {
             tokio::time::timeout(KNOWN_WITHIN, facts.last_seen(unseen)).await.ok()
         };
         let told = earlier.into_actor(self).map(move |earlier, this, _| {
+            if this.refuses(reference.as_ref()) {
+                return;
+            }
             let earlier = earlier.unwrap_or_default();
             this.edge.sessions.snapshot(&session, &this.outlet, &users, &earlier, reference.as_ref());
         });

@@ -12,6 +12,7 @@ mod following;
 pub mod frames;
 mod greeting;
 pub mod handshake;
+mod lapse;
 mod log;
 mod mode;
 pub mod outbox;
@@ -21,6 +22,7 @@ mod resumable;
 pub mod session;
 pub mod sessions;
 mod telling;
+mod tenure;
 pub mod upgrade;
 mod watch;
 pub mod wire;
@@ -38,8 +40,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
 use crate::ids::{DeviceId, InvalidId, SessionId, UserId};
 use crate::net::{Connections, RETRY_AFTER, client_address};
+use crate::router::KEPT_FOR;
 use crate::signal::{Profile, Refusal};
 use close::Close;
+use lapse::Kept;
 use outlet::{Identity, SocketOutlet};
 use session::{Parts, WsSession};
 use upgrade::Accepted;
@@ -71,6 +75,8 @@ pub struct Limits {
     pub malformed: usize,
     /// … within this time close the socket.
     pub malformed_window: Duration,
+    /// How long a call keeps a socket whose token has expired.
+    pub kept_for: Duration,
 }
 
 impl Default for Limits {
@@ -84,6 +90,7 @@ impl Default for Limits {
             close_within: Duration::from_secs(3),
             malformed: 5,
             malformed_window: Duration::from_secs(10),
+            kept_for: KEPT_FOR,
         }
     }
 }
@@ -95,7 +102,7 @@ pub struct Admitted {
     pub user: UserId,
     /// Their name from the token.
     pub name: Option<String>,
-    /// When the token expires.
+    /// When the token expires. Where it has, the socket may be opened for the call its device is in alone.
     pub expires_at: Option<Timestamp>,
     /// The conversations their token names.
     pub conversations: Option<Vec<String>>,
@@ -121,6 +128,8 @@ pub enum Denied {
     Unauthorized(String),
     /// Not this token's address: 4403 after it.
     Forbidden,
+    /// That could not be found out in time: 1013 after it.
+    Overloaded,
 }
 
 /// Until when a fresh token holds (`None`: for ever), or why it does not.
@@ -248,7 +257,7 @@ async fn open(
         Ok(chosen) => chosen.unwrap_or_else(DeviceId::generate),
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
-    let verdict = edge.admission.admit(&req, door).await;
+    let verdict = edge.keep(edge.admission.admit(&req, door).await, &device).await;
     let profile = match door {
         Door::User(_) => None,
         Door::Profile(profile) => Some(profile.clone()),
@@ -271,13 +280,14 @@ fn chosen_device(req: &HttpRequest) -> Result<Option<DeviceId>, String> {
 fn upgrade(
     req: &HttpRequest,
     edge: Arc<SocketEdge>,
-    verdict: Result<Admitted, Denied>,
-    begin: impl FnOnce(&Arc<SocketEdge>, Admitted, Input, Wire) + 'static,
+    verdict: Result<(Admitted, Option<Kept>), Denied>,
+    begin: impl FnOnce(&Arc<SocketEdge>, (Admitted, Option<Kept>), Input, Wire) + 'static,
 ) -> HttpResponse {
     let admitted = match verdict {
         Err(Denied::Refused(why)) => return why.error_response(),
         Err(Denied::Unauthorized(why)) => Err(Close::Unauthorized.frame_saying(&why)),
         Err(Denied::Forbidden) => Err(Close::Forbidden.frame()),
+        Err(Denied::Overloaded) => Err(Close::Overload.frame()),
         Ok(admitted) => Ok(admitted),
     };
     let mut response = match handshake::accept(req) {
@@ -312,7 +322,7 @@ fn begin(
     edge: &Arc<SocketEdge>,
     dialect: Arc<dyn Dialect>,
     profile: Option<Profile>,
-    (admitted, address): (Admitted, Option<IpAddr>),
+    ((admitted, kept), address): ((Admitted, Option<Kept>), Option<IpAddr>),
     device: DeviceId,
     input: Input,
     wire: Wire,
@@ -329,6 +339,7 @@ fn begin(
         edge: Arc::clone(edge),
         budget: (edge.budget)(&user),
         expires_at,
+        kept,
         verifier: Box::new(move |token| admission.refresh(user.clone(), profile.clone(), sees_all, token)),
         input,
     };

@@ -77,6 +77,11 @@ impl SocketOutlet {
         matches!(&*self.mode(), Mode::Holding { greeting: false, .. })
     }
 
+    /// Whether what it is told waits for the client to begin, or for the welcome.
+    pub fn is_holding(&self) -> bool {
+        matches!(&*self.mode(), Mode::Holding { .. })
+    }
+
     /// Whether the welcome is being written.
     pub fn is_greeting(&self) -> bool {
         matches!(&*self.mode(), Mode::Holding { greeting: true, .. })
@@ -123,6 +128,10 @@ impl SocketOutlet {
         });
         let recovered = resumed.is_some();
         let (session, seq, missed) = resumed.unwrap_or_else(|| (self.sessions.create(self), 0, Vec::new()));
+        if self.is_confined() {
+            // Before anything that waits for those it watches can be told.
+            self.sessions.lapse(&session);
+        }
         push(&welcome(&session.name(), recovered, seq));
         missed.iter().for_each(|text| push(text));
         for held in held {

@@ -9,6 +9,7 @@ use actix_http::ws::{CloseReason, OpCode};
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::close::Close;
+use super::lapse::Confined;
 use super::mode::{MAX_HELD, Mode, Said};
 use super::outbox::{Outbox, Refused};
 use super::resumable::Session;
@@ -16,8 +17,8 @@ use super::sessions::{Sessions, lock};
 use crate::clock::{Clock, Moment};
 use crate::dialect::{Dialect, Reader, extensions};
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::router::Overview;
 use crate::router::messages::{Ask, Connect, Disconnect, Eviction, Outlet, Route};
+use crate::router::{Overview, Stay};
 use crate::signal::{CallView, Notice, Payload, Profile, Refusal};
 
 /// The router, as far as sockets speak to it.
@@ -32,6 +33,8 @@ pub struct RouterPort {
     pub ask: Recipient<Ask>,
     /// Which calls there are.
     pub overview: Recipient<Overview>,
+    /// Whether a device whose token has expired is in a call.
+    pub stay: Recipient<Stay>,
     /// Who passes on what is said in a conversation, where sockets have one.
     pub chat: Option<Recipient<super::channels::Said>>,
 }
@@ -68,6 +71,8 @@ pub struct SocketOutlet {
     router: Arc<RouterPort>,
     pub(super) clock: Clock,
     route: ArcSwapOption<Route>,
+    /// Once its token has expired: the call it is there for.
+    pub(super) confined: Confined,
     /// How many of its client's messages are on the long way, through the router.
     underway: AtomicUsize,
     pub(super) sessions: Arc<Sessions>,
@@ -103,6 +108,7 @@ impl SocketOutlet {
             router,
             clock,
             route: ArcSwapOption::empty(),
+            confined: Confined::default(),
             underway: AtomicUsize::new(0),
             sessions,
             earlier,
@@ -170,6 +176,9 @@ impl SocketOutlet {
 
     /// Tells the client something. `false` when the socket takes nothing any more; overflow closes it.
     fn tell(&self, said: Said<'_>) -> bool {
+        if said.notice().is_some_and(|notice| !self.hears(notice)) {
+            return false;
+        }
         let mut mode = self.mode();
         // In this order with `park`: what waits when the socket goes is not forgotten.
         let gone = self.told.load(Ordering::Acquire);
@@ -266,6 +275,10 @@ impl SocketOutlet {
 impl Outlet for SocketOutlet {
     fn deliver(&self, notice: &Notice) -> bool {
         self.tell(Said::Notice(notice))
+    }
+
+    fn takes_calls(&self) -> bool {
+        !self.is_confined()
     }
 
     fn hold(&self) {

@@ -74,7 +74,9 @@ impl SocketOutlet {
             return give_back(to, payload, extra);
         }
         let fits = |route: &Route| {
-            to.call.is_none_or(|call| call == route.call) && to.user.as_ref().is_none_or(|user| *user == route.peer)
+            self.hears_of(Some(route.call))
+                && to.call.is_none_or(|call| call == route.call)
+                && to.user.as_ref().is_none_or(|user| *user == route.peer)
         };
         let route = self.route();
         let Some(route) = route.as_ref().filter(|route| fits(route)) else {

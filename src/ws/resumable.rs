@@ -33,6 +33,8 @@ pub(super) struct State {
     /// Until when its client is told nothing more of those it watches.
     pub rests_until: Moment,
     pub turn: Turn,
+    /// Its watches ended with its token; its client has to begin anew to learn that.
+    pub lapsed: bool,
     /// Whom it watches, once it watched somebody.
     pub watching: Option<Box<Watching>>,
 }
@@ -71,9 +73,15 @@ impl Session {
                 log: Log::new(outlet),
                 rests_until: Moment::default(),
                 turn: Turn::Never,
+                lapsed: false,
                 watching: None,
             }),
         }
+    }
+
+    /// Its client has a token that holds: watches are told again.
+    pub(super) fn renew(&self) {
+        self.state().lapsed = false;
     }
 
     /// Whoever holds this may write to the session's queue, and waits for nobody else's lock but that.
@@ -149,8 +157,12 @@ impl Session {
 
     /// Gives the session to a socket, and that socket everything after `seq`; `None` where it is not all there.
     pub(super) fn take_over(&self, by: &Arc<SocketOutlet>, seq: u64, now: Moment) -> Option<Vec<String>> {
-        let log = &mut self.state().log;
+        let State { log, lapsed, .. } = &mut *self.state();
         let who = by.who();
+        // It goes on for the call alone. A client that is back for everything has to watch again.
+        if *lapsed && !by.is_confined() {
+            return None;
+        }
         if log.parked().is_some_and(|at| now - at > PARKED_FOR) || self.viewer.user != who.user {
             return None;
         }

@@ -18,7 +18,9 @@ use actix_http::ws::{CloseCode, CloseReason, OpCode};
 use super::SocketEdge;
 use super::close::Close;
 use super::ear::{Attended, Ear, Heard};
+use super::lapse::Kept;
 use super::outlet::{Look, RouterPort, SocketOutlet};
+use super::tenure::{Due, Tenure};
 use super::wire::{Input, Wire};
 use crate::clock::{Moment, Timestamp};
 use crate::dialect::{Inbound, Inquiry, Parsed};
@@ -52,6 +54,8 @@ pub struct Parts {
     pub budget: SocketBudget,
     /// When its token expires.
     pub expires_at: Option<Timestamp>,
+    /// The call that keeps it, where the token has expired already.
+    pub kept: Option<Kept>,
     /// Checks a fresh one.
     pub verifier: Verifier,
     /// What the client sends.
@@ -69,7 +73,9 @@ pub struct WsSession {
     pub(super) postponed: Vec<(Inquiry, Option<Payload>)>,
     pulse: Arc<Pulse>,
     malformed: VecDeque<Moment>,
-    expires_at: Option<Timestamp>,
+    pub(super) tenure: Tenure,
+    /// The call that keeps it from the start, and when its token expired.
+    kept: Option<(Kept, Timestamp)>,
     ping_at: Moment,
     /// When its client was asked whether it is there.
     asked_at: Moment,
@@ -86,6 +92,10 @@ impl WsSession {
     pub fn open(parts: Parts, wire: Wire) {
         let now = parts.edge.clock.moment();
         let pulse = Pulse::at(now);
+        if let Some(Kept { call, .. }) = &parts.kept {
+            // Before the router knows of it and tells it of anything else.
+            parts.outlet.confine(Some(*call));
+        }
         let ear = Ear::new(parts.input, parts.outlet.clone(), pulse.clone(), parts.budget, parts.edge.clock);
         let session = Self {
             outlet: parts.outlet,
@@ -95,7 +105,8 @@ impl WsSession {
             postponed: Vec::new(),
             pulse,
             malformed: VecDeque::new(),
-            expires_at: parts.expires_at,
+            tenure: Tenure::Token(parts.expires_at),
+            kept: parts.kept.zip(parts.expires_at),
             ping_at: now + parts.edge.limits.ping_every,
             asked_at: now,
             pong_by: None,
@@ -107,18 +118,18 @@ impl WsSession {
         wire.serve(Attended::new(ear, Context::new().into_future(session)));
     }
 
-    fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
+    pub(super) fn shut(&mut self, why: Close, since: Moment, ctx: &mut Context<Self>) {
         let discard = matches!(why, Close::Silent | Close::Slow);
         self.shut_with(why.frame(), since, discard, ctx);
     }
 
-    fn shut_with(&mut self, reason: CloseReason, since: Moment, discard: bool, ctx: &mut Context<Self>) {
+    pub(super) fn shut_with(&mut self, reason: CloseReason, since: Moment, discard: bool, ctx: &mut Context<Self>) {
         self.outlet.close(Some(reason), since, false, discard);
         self.look(ctx);
     }
 
     /// Looks at every deadline, acts on those that are due, and sets the alarm for the next.
-    fn look(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
         let now = self.edge.clock.now();
         let stalled = self.alarm.is_some_and(|(_, due)| now.tick - due > STALL);
         if self.outlet.outbox().is_closed() && self.close_by.is_none() {
@@ -132,9 +143,16 @@ impl WsSession {
             }
             return;
         }
-        if self.expires_at.is_some_and(|at| at <= now.wall) {
-            return self.shut(Close::Unauthorized, now.tick, ctx);
-        }
+        let expiry = match self.tenure.due(now.wall) {
+            Due::Ask(expired_at) => {
+                self.ask_to_stay(expired_at, ctx);
+                None
+            }
+            // Messages that wait for the client's first word are told before.
+            Due::Close if self.outlet.is_holding() => None,
+            Due::Close => return self.expire(ctx),
+            Due::Later(at) => at.and_then(|at| (at - now.wall).to_std().ok()).map(|left| now.tick + left),
+        };
         if self.pulse.last() > self.asked_at {
             // Whatever it said since is as good as a pong.
             self.pong_by = None;
@@ -162,7 +180,6 @@ impl WsSession {
                 return self.look(ctx);
             }
         }
-        let expiry = self.expires_at.and_then(|at| (at - now.wall).to_std().ok()).map(|left| now.tick + left);
         let next = [self.pong_by, expiry].into_iter().flatten().fold(self.ping_at, Moment::min);
         self.set_alarm(next, now.tick, ctx);
     }
@@ -213,27 +230,9 @@ impl WsSession {
     }
 
     fn text(&mut self, Parsed { reference, inbound }: Parsed, ctx: &mut Context<Self>) {
-        match inbound {
-            Ok(Inbound::Command(command)) => self.command(command, reference),
-            Ok(Inbound::Ping) => {
-                self.outlet.say(self.outlet.dialect().pong());
-            }
-            Ok(Inbound::Alive) => self.outlet.acknowledge(reference.as_ref(), None),
-            Ok(Inbound::Hello) => self.greet(None, reference, ctx),
-            Ok(Inbound::Resume { session, seq }) => self.greet(Some((session, seq)), reference, ctx),
-            Ok(Inbound::Inquiry(about)) => self.inquire(about, reference, ctx),
-            Ok(Inbound::Chat(chat)) => self.chat(chat, reference),
-            Ok(Inbound::Token(token)) => {
-                let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
-                    Ok(expires_at) => {
-                        session.expires_at = expires_at;
-                        session.outlet.acknowledge(reference.as_ref(), None);
-                        session.look(ctx);
-                    }
-                    Err(refusal) => session.outlet.refuse(&refusal, reference.as_ref()),
-                });
-                ctx.spawn(checked);
-            }
+        match inbound.map(|inbound| self.counts(inbound)) {
+            Ok(Ok(inbound)) => self.said(inbound, reference, ctx),
+            Ok(Err(refusal)) => self.outlet.refuse(&refusal, reference.as_ref()),
             Err(refusal) => {
                 // A type this dialect does not know may be another feature of the embedding application.
                 let malformed = !matches!(refusal, Refusal::UnknownType(_));
@@ -241,6 +240,34 @@ impl WsSession {
                     return self.shut(Close::Malformed, self.edge.clock.moment(), ctx);
                 }
                 self.outlet.refuse(&refusal, reference.as_ref());
+            }
+        }
+        if let Tenure::Over(_) = self.tenure {
+            // Its client has begun, and was told everything that waited for that.
+            self.look(ctx);
+        }
+    }
+
+    fn said(&mut self, inbound: Inbound, reference: Option<Payload>, ctx: &mut Context<Self>) {
+        match inbound {
+            Inbound::Command(command) => self.command(command, reference),
+            Inbound::Ping => {
+                self.outlet.say(self.outlet.dialect().pong());
+            }
+            Inbound::Alive => self.outlet.acknowledge(reference.as_ref(), None),
+            Inbound::Hello => self.greet(None, reference, ctx),
+            Inbound::Resume { session, seq } => self.greet(Some((session, seq)), reference, ctx),
+            Inbound::Inquiry(about) => self.inquire(about, reference, ctx),
+            Inbound::Chat(chat) => self.chat(chat, reference),
+            Inbound::Token(token) => {
+                let checked = (self.verifier)(token).into_actor(self).map(move |checked, session, ctx| match checked {
+                    Ok(expires_at) => {
+                        session.renew(expires_at, ctx);
+                        session.outlet.acknowledge(reference.as_ref(), None);
+                    }
+                    Err(refusal) => session.outlet.refuse(&refusal, reference.as_ref()),
+                });
+                ctx.spawn(checked);
             }
         }
     }
@@ -301,9 +328,15 @@ impl Actor for WsSession {
         ctx.spawn(Writing);
         ctx.spawn(asked);
         if self.outlet.is_waiting() {
-            ctx.run_later(SPEAKS_WITHIN, |session, _| session.outlet.settle());
+            ctx.run_later(SPEAKS_WITHIN, |session, ctx| {
+                session.outlet.settle();
+                session.look(ctx);
+            });
         }
-        self.look(ctx);
+        match self.kept.take() {
+            Some((kept, expired_at)) => self.stay(kept, expired_at, ctx),
+            None => self.look(ctx),
+        }
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {

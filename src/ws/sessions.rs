@@ -163,6 +163,13 @@ impl Sessions {
         }
     }
 
+    /// The token of a session's client has expired: it watches nobody and follows nothing any more.
+    pub(super) fn lapse(&self, session: &Arc<Session>) {
+        session.state().lapsed = true;
+        self.unwatch(session, &[]);
+        self.following.remove(session);
+    }
+
     /// Lets go of a session for good.
     pub fn remove(&self, session: &Arc<Session>) {
         self.by_id.remove(&session.id);
@@ -212,8 +219,8 @@ pub(super) mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::dialect::users::Users;
-    use crate::router::Overview;
     use crate::router::messages::{Ask, Connect, Disconnect};
+    use crate::router::{Overview, Stay};
     use crate::signal::Refusal;
     use crate::ws::RouterPort;
     use crate::ws::outbox::Outbox;
@@ -237,6 +244,10 @@ pub(super) mod tests {
         type Result = ();
         fn handle(&mut self, _: Ask, _: &mut Self::Context) {}
     }
+    impl Handler<Stay> for Deaf {
+        type Result = ();
+        fn handle(&mut self, _: Stay, _: &mut Self::Context) {}
+    }
     impl Handler<Overview> for Deaf {
         type Result = ();
         fn handle(&mut self, _: Overview, _: &mut Self::Context) {}
@@ -248,6 +259,7 @@ pub(super) mod tests {
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
+            stay: router.clone().recipient(),
             overview: router.recipient(),
             chat: None,
         };

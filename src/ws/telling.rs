@@ -122,7 +122,7 @@ impl Teller {
         ready: &mut Vec<Arc<Session>>,
     ) {
         let mut state = batch.state(session);
-        let State { log, rests_until, turn, watching: Some(watching) } = &mut *state else { return };
+        let State { log, rests_until, turn, watching: Some(watching), .. } = &mut *state else { return };
         let mut told = watch.told();
         // Before its snapshot a user is no news, and the snapshot will be as new.
         if told.version.is_none_or(|version| version >= change.shown.version) || !(visible || told.visible) {
@@ -157,7 +157,7 @@ impl Teller {
     /// Tells one watcher what waits for it, if it may be told now.
     fn tell_one<'a>(&mut self, session: &'a Arc<Session>, batch: &mut Batch<'a>) {
         let mut state = batch.state(session);
-        let State { log, rests_until, turn, watching: Some(watching) } = &mut *state else { return };
+        let State { log, rests_until, turn, watching: Some(watching), .. } = &mut *state else { return };
         let mut message = None;
         match log.room() {
             Room::Away => return *turn = Turn::WhenBack,

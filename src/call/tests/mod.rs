@@ -6,6 +6,7 @@
 //! callee and `b?` one that is offline.
 
 mod groups;
+mod lapses;
 mod properties;
 mod recovery;
 mod scenarios;

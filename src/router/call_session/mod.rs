@@ -4,6 +4,7 @@
 mod inviting;
 mod messages;
 mod outbox;
+mod staying;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) use messages::{
 };
 
 use outbox::{Item, Parcel};
+use staying::Staying;
 
 /// What a call needs of its surroundings.
 #[derive(Clone)]
@@ -60,6 +62,8 @@ pub(super) struct CallSession {
     owed: Vec<UserId>,
     /// Closing messages that did not arrive and are about to be owed.
     undelivered: usize,
+    /// Devices that are here for this call alone, as their token has expired.
+    staying: Vec<Staying>,
     dismissing: bool,
 }
 
@@ -98,6 +102,7 @@ impl CallSession {
             missed: 0,
             owed: Vec::new(),
             undelivered: 0,
+            staying: Vec::new(),
             dismissing: false,
         }
     }

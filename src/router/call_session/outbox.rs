@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use tokio::sync::oneshot;
 
 use crate::call::{Event, Target};
 use crate::ids::{DeviceId, UserId};
@@ -12,6 +13,7 @@ use crate::signal::{CallSeen, Notice, Phase, Refusal};
 
 use super::super::messages::{Receipt, Reply, ReplyTo, Route, Unwritten};
 use super::super::overview::Overview;
+use super::super::stay::Tie;
 use super::CallSession;
 use super::messages::{Happen, Progress, Progressed};
 
@@ -23,6 +25,7 @@ pub(super) enum Item {
     Tell(UserId, Target, Box<Notice>),
     Answer(ReplyTo, Result<Reply, Refusal>),
     Show(Overview, Vec<CallSeen>),
+    Tie(oneshot::Sender<Option<Tie>>, Option<Tie>),
 }
 
 /// What waits for one write (or for nothing but its turn).
@@ -89,11 +92,13 @@ impl CallSession {
                     Item::Answer(reply, answer) => reply.answer(answer),
                     // Whoever asked may be gone.
                     Item::Show(overview, seen) => drop(overview.reply.send(seen)),
+                    Item::Tie(reply, tie) => drop(reply.send(tie)),
                 }
             }
         }
         if self.outbox.is_empty() {
             self.set_route();
+            self.let_go();
             self.note_progress();
             self.stop_if_done(ctx);
             self.report();

@@ -148,7 +148,7 @@ impl Outlet for Bundle {
         let about = about.as_ref().filter(|(known, _)| Some(*known) == call);
         let conversation = about.and_then(|(_, conversation)| conversation.as_ref());
         let wanted = |member: &Member| is_for(notice, &member.place, conversation);
-        let open = |member: &&mut Member| !member.outlet.outbox().is_closed();
+        let open = |member: &&mut Member| !member.outlet.outbox().is_closed() && member.outlet.hears(notice);
         // A page that has none of the sockets a notice is for learns it on those it has.
         let everywhere = !members.iter_mut().filter(open).any(|member| wanted(member));
         let mut taken = false;
@@ -156,6 +156,10 @@ impl Outlet for Bundle {
             taken |= member.deliver(notice);
         }
         taken
+    }
+
+    fn takes_calls(&self) -> bool {
+        self.state().members.iter().any(|member| member.outlet.takes_calls())
     }
 
     /// Not used from here: of several sockets none knows what the others have under way, so what a page

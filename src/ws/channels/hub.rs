@@ -9,6 +9,7 @@ use super::Place;
 use super::bundle::Bundle;
 use crate::dialect::channels::{self, Chat};
 use crate::ids::{ConversationId, DeviceId, UserId};
+use crate::router::Stay;
 use crate::router::messages::{Ask, Connect, Disconnect, Outlet, Peer, Pulse, ReplyTo};
 use crate::signal::{Command, Payload, Refusal};
 use crate::ws::outlet::{RouterPort, SocketOutlet};
@@ -119,7 +120,8 @@ impl ChannelsHub {
         };
         let Peer { user, name, .. } = &ask.peer;
         let frame = channels::own_copy(&mut ask.command, user, name.as_deref(), conversation)?;
-        let own = self.others(socket, conversation?).filter(|other| other.who().user == *user);
+        let own = self.others(socket, conversation?);
+        let own = own.filter(|other| other.who().user == *user && other.hears_of(ask.command.call()));
         Some((frame, own.map(Arc::clone).collect()))
     }
 }
@@ -191,6 +193,18 @@ impl Handler<Ask> for ChannelsHub {
     }
 }
 
+impl Handler<Stay> for ChannelsHub {
+    type Result = ();
+
+    fn handle(&mut self, mut stay: Stay, _: &mut Self::Context) {
+        let socket = stay.device.as_ref().and_then(|socket| self.sockets.get(socket));
+        // A socket that is gone does not wait for the answer.
+        let Some(socket) = socket else { return };
+        stay.device = Some(socket.device.clone());
+        self.router.stay.do_send(stay);
+    }
+}
+
 impl Handler<Said> for ChannelsHub {
     type Result = ();
 
@@ -202,7 +216,7 @@ impl Handler<Said> for ChannelsHub {
         };
         let who = outlet.who();
         let frame = channels::said(&chat, &who.user, who.name.as_deref(), conversation);
-        for other in self.others(&socket, conversation) {
+        for other in self.others(&socket, conversation).filter(|other| !other.is_confined()) {
             other.say(frame.clone());
         }
     }

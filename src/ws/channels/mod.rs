@@ -14,6 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
+use super::lapse::Kept;
 use super::outlet::{Identity, RouterPort, SocketOutlet};
 use super::session::{Parts, WsSession};
 use super::wire::{Input, Wire};
@@ -63,6 +64,7 @@ impl ChannelsEdge {
             connect: hub.clone().recipient(),
             disconnect: hub.clone().recipient(),
             ask: hub.clone().recipient(),
+            stay: hub.clone().recipient(),
             // These sockets do not say hello; whoever asks asks the router.
             overview,
             chat: Some(hub.clone().recipient()),
@@ -111,7 +113,7 @@ async fn open(
         Ok(chosen) => DeviceId::channels(chosen.as_ref()),
         Err(why) => return refuse(StatusCode::BAD_REQUEST, "invalid", &why),
     };
-    let verdict = edge.admission.admit(&req, &place).await;
+    let verdict = sockets.keep(edge.admission.admit(&req, &place).await, &device).await;
     let address = client_address(&req);
     upgrade(&req, sockets.into_inner(), verdict, move |sockets, admitted, input, wire| {
         begin(sockets, &edge, (admitted, address), (device, place), input, wire);
@@ -122,7 +124,7 @@ async fn open(
 fn begin(
     sockets: &Arc<SocketEdge>,
     edge: &ChannelsEdge,
-    (admitted, address): (Admitted, Option<IpAddr>),
+    ((admitted, kept), address): ((Admitted, Option<Kept>), Option<IpAddr>),
     (device, place): (DeviceId, Place),
     input: Input,
     wire: Wire,
@@ -148,6 +150,7 @@ fn begin(
         edge: Arc::clone(sockets),
         budget: (sockets.budget)(&user),
         expires_at,
+        kept,
         verifier: Box::new(move |token| admission.refresh(user.clone(), place.clone(), token)),
         input,
     };

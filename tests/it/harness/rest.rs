@@ -53,6 +53,11 @@ impl Rest {
         Self { client, base, user: user.to_owned(), role: None, bearer: None, mail: Vec::new() }
     }
 
+    /// Who this is.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// The same user with a role (`admin`, `service`).
     pub fn role(mut self, role: &'static str) -> Self {
         self.role = Some(role);

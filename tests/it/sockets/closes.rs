@@ -169,6 +169,22 @@ async fn a_socket_ends_with_its_token_unless_a_fresh_one_comes() {
 }
 
 #[actix_web::test]
+async fn a_call_keeps_a_socket_whose_token_has_expired_for_so_long_and_no_longer() {
+    let mut setup = Setup { lives: Some(Duration::from_secs(1)), ..Setup::default() };
+    setup.limits.kept_for = Duration::from_secs(4);
+    let server = serve(setup);
+    let (mut caller, mut seven) = (server.connect("caller").await, server.connect("7").await);
+    assert_eq!(u16::from(closed(&mut seven).await.code), 4401);
+    let outlet = server.outlet("caller");
+    eventually("it is there for its call alone", async || (!outlet.takes_calls()).then_some(())).await;
+    assert!(!outlet.deliver(&candidate(2, "another call's")) && outlet.deliver(&candidate(1, "its own")));
+    assert_eq!(frame(&mut caller).await["candidate"], "its own");
+    // Nobody has said that the call is over.
+    assert_eq!(u16::from(closed(&mut caller).await.code), 4401);
+    assert_eq!(server.heard.lock().unwrap().staying.len(), 1);
+}
+
+#[actix_web::test]
 async fn after_a_stall_of_the_process_itself_a_pong_that_had_arrived_still_counts() {
     let mut setup = Setup::default();
     setup.limits.ping_every = Duration::from_secs(2);

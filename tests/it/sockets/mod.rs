@@ -18,8 +18,8 @@ use switchboard::config::Settings;
 use switchboard::dialect::Caps;
 use switchboard::ids::{CallId, UserId};
 use switchboard::net::{Connections, Proxies};
-use switchboard::router::Overview;
 use switchboard::router::messages::{Ask, Connect, Disconnect, Outlet, Reply, ReplyTo};
+use switchboard::router::{Overview, Stay, Tie};
 use switchboard::server::Reception;
 use switchboard::signal::{Command, Notice, Payload, Profile, Reason, Refusal};
 use switchboard::ws::{
@@ -27,6 +27,7 @@ use switchboard::ws::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -43,11 +44,13 @@ struct Heard {
     gone: Vec<(UserId, bool)>,
     /// Answers that were held back.
     held: Vec<ReplyTo>,
+    /// Who stays for a call alone.
+    staying: Vec<oneshot::Sender<()>>,
     /// How often the worker's thread was held up.
     stalls: usize,
 }
 
-/// Connects everybody but `full`, relays candidates to the other users, and refuses to hang up.
+/// Connects everybody but `full`, relays candidates to the other users, refuses to hang up, and has `caller` in call 1.
 struct FakeRouter {
     heard: Arc<Mutex<Heard>>,
     hold: bool,
@@ -162,6 +165,19 @@ impl Facts for NoFacts {
     }
 }
 
+impl Handler<Stay> for FakeRouter {
+    type Result = ();
+    fn handle(&mut self, stay: Stay, _: &mut Self::Context) {
+        let user = stay.device.filter(|_| stay.user.as_str() == "caller");
+        let tie = user.map(|_| {
+            let (over, until) = oneshot::channel();
+            self.heard.lock().unwrap().staying.push(over);
+            Tie::Live(CallId::new(1).unwrap(), until)
+        });
+        drop(stay.reply.send(tie));
+    }
+}
+
 impl Handler<Overview> for FakeRouter {
     type Result = ();
     fn handle(&mut self, overview: Overview, _: &mut Self::Context) {
@@ -201,6 +217,7 @@ fn serve(setup: Setup) -> Server {
             connect: router.clone().recipient(),
             disconnect: router.clone().recipient(),
             ask: router.clone().recipient(),
+            stay: router.clone().recipient(),
             overview: router.recipient(),
         }),
         clock,

@@ -21,6 +21,7 @@ mod hello;
 mod identifiers;
 mod kept_text;
 mod kills;
+mod lapsing;
 mod limits;
 mod lists;
 mod meeting;

@@ -96,6 +96,8 @@ function telephone(me, token, directory) {
   const folk = people(page);
   const past = history(page, folk);
   const live = stage(page, folk, ended);
+  /** Why the service lets this page in no more. */
+  let shut = '';
 
   /** @param {string[]} ids @param {'voice' | 'video'} type */
   async function dial(ids, type) {
@@ -134,6 +136,7 @@ function telephone(me, token, directory) {
     } else if (why === 'cancelled') outcome(why, ending(why, ''));
     else refused(why, ids, type);
     void past();
+    if (shut) closed({ code: shut });
   }
 
   /** What became of the last call, and what can be done about it. @param {string} reason @param {string} words @param {() => void} [again] */
@@ -156,6 +159,9 @@ function telephone(me, token, directory) {
   /** The service lets this page in no more. @param {{ code: string }} error */
   function closed({ code }) {
     $('connection').dataset.code = code;
+    shut = code;
+    // A call goes on from browser to browser, and with it the camera: nothing may hide how to end it.
+    if (live.live()) return;
     const otherToken = code === 'unauthorized' || code === 'forbidden';
     if (otherToken) {
       sessionStorage.removeItem(SESSION);

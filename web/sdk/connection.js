@@ -10,6 +10,7 @@ import { SwitchboardError, refusal, typed } from './base.js';
  *   welcome: (welcome: Message) => void,
  *   message: (message: Message) => void,
  *   error: (error: SwitchboardError) => void,
+ *   renewed: () => void,
  *   engaged: () => boolean,
  * }} Owner
  */
@@ -155,7 +156,9 @@ export class Connection {
     } catch (error) {
       if (dial !== this.#dials) return;
       this.owner.error(typed(error));
-      return this.#retry();
+      // The one it has is still good for a call that began while it held.
+      if (!this.#token || this.#refused || !this.owner.engaged()) return this.#retry();
+      token = this.#token;
     }
     // Meanwhile it was closed, or dialled anew.
     if (dial !== this.#dials) return;
@@ -247,7 +250,7 @@ export class Connection {
       const token = await this.token(true).catch((why) => void (error = why));
       // What was asked for a socket that is gone is no matter of the next.
       if (dial !== this.#dials) return;
-      if (token) this.send({ type: 'token', token });
+      if (token) this.request({ type: 'token', token }).then(this.owner.renewed, (why) => dial === this.#dials && this.owner.error(why));
       else this.owner.error(typed(error));
       this.#renew();
     });

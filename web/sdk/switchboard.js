@@ -53,12 +53,18 @@ export class Switchboard extends Emitter {
     /** @internal */
     this.connection = new Connection({ url: this.url, user: this.user, deviceId: id, token }, {
       state: (state) => {
-        for (const call of this.#live) call.away(state !== 'connected');
+        for (const call of this.#live) {
+          call.away(state !== 'connected');
+          // What was not answered cannot be any more; what was goes on from browser to browser.
+          if (state === 'closed' && call.id !== null && !call.since) call.end('failed');
+        }
         this.emit('state', state);
       },
       welcome: (welcome) => this.#welcome(welcome),
       message: (message) => this.receive(message),
       error: (error) => this.emit('error', error),
+      // Where the old token had expired, its watches had, too.
+      renewed: () => this.presence.again(),
       engaged: () => this.#live.size > 0,
     });
     window.addEventListener('pagehide', ({ persisted }) => {

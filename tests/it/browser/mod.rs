@@ -46,6 +46,7 @@ mod dialects;
 mod gallery;
 mod groups;
 mod keyboard;
+mod lapses;
 mod networks;
 mod operator;
 mod outages;

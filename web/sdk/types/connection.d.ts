@@ -46,6 +46,7 @@ export type Owner = {
     welcome: (welcome: Message) => void;
     message: (message: Message) => void;
     error: (error: SwitchboardError) => void;
+    renewed: () => void;
     engaged: () => boolean;
 };
 import { SwitchboardError } from './base.js';

@@ -5,6 +5,8 @@ mod polling;
 mod returning;
 mod sockets;
 
+use std::time::Duration;
+
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
@@ -73,6 +75,9 @@ async fn give(socket: &mut Socket, token: &str) {
     socket.send(json!({ "type": "token", "token": token })).await;
 }
 
+/// The pace of asking, which a socket may go on with for ever.
+const PACE: Duration = Duration::from_millis(100);
+
 /// Waits until the session of a socket has noticed that its token has expired: it refuses to speak of another call
 /// for that reason. `hang_up` is how its dialect ends a call.
 async fn until_lapsed(socket: &mut Socket, hang_up: &str) {
@@ -84,6 +89,7 @@ async fn until_lapsed(socket: &mut Socket, hang_up: &str) {
             return;
         }
         assert_eq!(error["code"], "not_found", "{error}");
+        tokio::time::sleep(PACE).await;
     }
 }
 
@@ -94,6 +100,7 @@ async fn until_whole(socket: &mut Socket, hang_up: &str) {
         if socket.expect("error").await["code"] == "not_found" {
             return;
         }
+        tokio::time::sleep(PACE).await;
     }
 }
 

@@ -18,6 +18,7 @@ use crate::dialect::Caps;
 use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::http::about::About;
+use crate::http::base_path::BasePath;
 use crate::http::bodiless::Bodiless;
 use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
@@ -145,6 +146,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
     let reception =
         Reception::new(proxies.clone(), Arc::clone(&open_sockets), settings.limits.sockets_per_address, room);
+    let base_path = BasePath::new(settings);
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
@@ -163,6 +165,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .wrap(under_way.clone())
             .wrap(gate.clone())
             .wrap(Bodiless)
+            .wrap(base_path.clone())
             .wrap(AccessLog::new(clock))
             .configure(refusal::extractors)
             .configure(http::frequent_routes)
@@ -303,9 +306,30 @@ fn socket_edge(
 
 /// What to look at first, for whoever started the service by hand.
 pub fn greeting(settings: &Settings, address: SocketAddr) -> String {
-    let mut text = format!("switchboard is listening on http://{address}\n");
+    let base = &settings.server.base_path;
+    let slash = if base.is_empty() { "" } else { "/" };
+    let mut text = format!("switchboard is listening on http://{address}{base}{slash}\n");
     if settings.auth.mode == AuthMode::Dev {
-        text.push_str(&format!("  two windows make a call: http://{address}/?user=1 and http://{address}/?user=2\n"));
+        let page = format!("http://{address}{base}/?user=");
+        text.push_str(&format!("  two windows make a call: {page}1 and {page}2\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greeting_names_the_path_it_is_below() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let mut settings = Settings::defaults().unwrap();
+        let said = greeting(&settings, address);
+        assert!(said.starts_with("switchboard is listening on http://127.0.0.1:8080\n"), "{said}");
+        assert!(said.contains("http://127.0.0.1:8080/?user=1 and"), "{said}");
+        settings.server.base_path = "/calls".to_owned();
+        let said = greeting(&settings, address);
+        assert!(said.starts_with("switchboard is listening on http://127.0.0.1:8080/calls/\n"), "{said}");
+        assert!(said.contains("http://127.0.0.1:8080/calls/?user=1 and"), "{said}");
+    }
 }

@@ -63,6 +63,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The header with that word.
     pub forwarded_header: String,
+    /// The path below which a proxy passes requests on; empty, or as `/calls`.
+    pub base_path: String,
     /// How long live calls may go on after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub drain_deadline: Duration,

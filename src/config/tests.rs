@@ -136,6 +136,18 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
             vec![("SWITCHBOARD__SERVER__FORWARDED_HEADER", "Forwarded")],
             "read only from server.trusted_proxies, and there are none",
         ),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "calls")], "write it with a slash before each part"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/calls/")], "none at the end, as in /calls"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/")], "leave it empty for the root"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/a//b")], "write it with"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/a/../b")], "write it with"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/a b")], "write it with"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "/a%20b")], "write it with"),
+        (vec![("SWITCHBOARD__SERVER__BASE_PATH", "https://a.example/calls")], "write it with"),
+        (
+            vec![("SWITCHBOARD__SERVER__BASE_PATH", "/api/calls")],
+            "begins with /api, which is an address of the service",
+        ),
         (vec![("SWITCHBOARD__ICE__TURN_URLS", "turn:t.example")], "which needs ice.turn_secret"),
         (vec![("SWITCHBOARD__ICE__STUN_URLS", "turn:t.example")], "which does not start with stun: or stuns:"),
         (
@@ -156,6 +168,9 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         ("SWITCHBOARD__AUTH__MODE", "jwt"),
         ("SWITCHBOARD__AUTH__JWT_SECRET", "01234567890123456789012345678901"),
     ];
+    for path in ["", "/calls", "/apps/calls", "/calls.v1/~a_b-c", "/apis"] {
+        assert_eq!(load(&[("SWITCHBOARD__SERVER__BASE_PATH", path)]).unwrap().server.base_path, path);
+    }
     assert!(!load(&jwt).unwrap().conversations_are_open());
     assert!(!load(&jwt).unwrap().directory_is_open());
     assert!(

@@ -61,6 +61,7 @@ impl Settings {
             }
         }
         self.proxy_problems(found);
+        found.extend(base_path_problem(&self.server.base_path));
         let url = &self.database.url;
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             found.push("database.url must start with sqlite:, postgres:// or postgresql://.".to_owned());
@@ -260,4 +261,33 @@ impl Settings {
             ));
         }
     }
+}
+
+/// The first parts of the service's own addresses: below one of these a request that came with its path taken off could
+/// not be told from one that did not.
+const OWN_ADDRESSES: [&str; 9] = ["admin", "api", "call", "healthz", "metrics", "readyz", "sdk", "shared", "ws"];
+
+/// The longest path, in bytes.
+const MAX_BASE_PATH: usize = 256;
+
+fn base_path_problem(path: &str) -> Option<String> {
+    if path.is_empty() {
+        return None;
+    }
+    let plain = |part: &str| {
+        !part.is_empty()
+            && ![".", ".."].contains(&part)
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    };
+    let within = path.strip_prefix('/').filter(|within| within.split('/').all(plain) && path.len() <= MAX_BASE_PATH);
+    let Some(within) = within else {
+        return Some(format!(
+            "server.base_path is \"{path:.64}\": write it with a slash before each part and none at the end, as in /calls \
+             or /apps/calls, from letters, digits, - . _ and ~ (at most {MAX_BASE_PATH}); leave it empty for the root."
+        ));
+    };
+    let first = within.split('/').next().unwrap_or_default();
+    OWN_ADDRESSES.contains(&first).then(|| {
+        format!("server.base_path begins with /{first}, which is an address of the service itself; choose another, such as /calls.")
+    })
 }

@@ -4,6 +4,7 @@
 pub mod about;
 mod admin;
 pub mod auth;
+pub mod base_path;
 pub mod bodiless;
 pub mod body;
 mod call;
@@ -17,6 +18,7 @@ mod export;
 pub mod gate;
 mod ice;
 pub mod lapsed;
+mod lean;
 pub mod limits;
 pub mod log;
 mod me;

@@ -10,6 +10,7 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::Embed;
 
+use super::lean::{lean, tight};
 use super::{reading, refusal};
 use crate::signal::Refusal;
 
@@ -21,8 +22,12 @@ const POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' blo
 /// Which powerful features a page may use.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), autoplay=(self)";
 
-/// The document at each address of a page; a page's own addresses (`/admin/calls/41`) are its first one's.
-const DOCUMENTS: [(&str, &str); 2] = [("", "call/index.html"), ("admin", "admin/index.html")];
+/// The dashboard's address, and …
+const DASHBOARD: &str = "admin";
+
+/// … the document at each address of a page. It refers to its parts by addresses relative to its own, so that it works
+/// below any path it is found at.
+const DOCUMENTS: [(&str, &str); 2] = [("", "call/index.html"), (DASHBOARD, "admin/index.html")];
 
 /// The folders that are served, at the path of their name.
 const FOLDERS: &str = "sdk|call|admin|shared";
@@ -123,59 +128,6 @@ fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// A text without what is only for who reads its source: indentation, types (`/** @type … */`), and comments on lines of
-/// their own, which become empty ones, so that a browser's line numbers are the source's. Nothing within a text may look
-/// like a comment; a story compares each script with its source. Texts over several lines lose their indentation.
-fn lean(text: &str) -> String {
-    let mut lean = String::with_capacity(text.len());
-    let mut within = false;
-    for mut line in text.lines().map(str::trim_start) {
-        if !within && line.starts_with("//") {
-            line = "";
-        }
-        loop {
-            if within {
-                let Some((_, rest)) = line.split_once("*/") else { break };
-                line = rest.trim_start();
-            }
-            let opened = if line.starts_with("/*") { Some(0) } else { line.find("/** @") };
-            within = opened.is_some();
-            let (code, rest) = line.split_at(opened.unwrap_or(line.len()));
-            lean.push_str(code);
-            line = rest;
-            if !within {
-                break;
-            }
-        }
-        lean.push('\n');
-    }
-    lean
-}
-
-/// A script without the blanks that only please the eye: those beside a sign, outside of texts.
-fn tight(script: &str) -> String {
-    let beside = |sign: Option<char>| sign.is_some_and(|sign| "=<>?:,;(){}[]&|!*%".contains(sign));
-    let mut tight = String::with_capacity(script.len());
-    let mut quote = None;
-    let mut signs = script.chars().peekable();
-    while let Some(sign) = signs.next() {
-        match quote {
-            Some(_) if sign == '\\' => {
-                tight.push(sign);
-                tight.extend(signs.next());
-                continue;
-            }
-            Some(open) if open == sign => quote = None,
-            Some(_) => {}
-            None if matches!(sign, '\'' | '"' | '`') => quote = Some(sign),
-            None if sign == ' ' && (beside(tight.chars().next_back()) || beside(signs.peek().copied())) => continue,
-            None => {}
-        }
-        tight.push(sign);
-    }
-    tight
-}
-
 fn text(name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&Files::get(name)?.data).into_owned())
 }
@@ -215,18 +167,38 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn serve(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    if let Some(address) = entrance(request.path(), request.query_string()) {
+        return Ok(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, address)).finish());
+    }
     let path = request.path().trim_start_matches('/').to_owned();
     // Compressing takes a while, the first time.
-    let found = web::block(move || Page::find(&path).or_else(|| Page::find(document(&path)?))).await;
+    let found = web::block(move || Page::find(document(&path).unwrap_or(&path))).await;
     let page = found.map_err(|_| Refusal::Unavailable("the page"))?.ok_or(Refusal::NotFound("page"))?;
     Ok(page.respond(&request))
 }
 
-/// The document at an address of a page's own. An address with an extension was meant to be a file.
 fn document(path: &str) -> Option<&'static str> {
-    let place = path.trim_end_matches('/');
-    let first = place.split('/').next().unwrap_or_default();
-    DOCUMENTS.iter().find(|(at, _)| *at == first && !place.contains('.')).map(|(_, name)| *name)
+    DOCUMENTS.iter().find(|(at, _)| *at == path).map(|(_, name)| *name)
+}
+
+/// Where an address within the dashboard leads: `/admin/calls/41` to `../../admin?path=calls/41`, which the dashboard
+/// reads. Relative, as only the browser knows below which path it found us. An address with an extension was meant to be
+/// a file.
+fn entrance(path: &str, query: &str) -> Option<String> {
+    let within = path.strip_prefix('/')?.strip_prefix(DASHBOARD)?.strip_prefix('/')?;
+    if within.contains('.') {
+        return None;
+    }
+    let mut parameters = Vec::new();
+    if !within.is_empty() {
+        // As it stands in the path: what is escaped there stays so, and what means something in a query does not.
+        let escaped = within.replace('%', "%25").replace('&', "%26").replace('+', "%2B");
+        parameters.push(format!("path={escaped}"));
+    }
+    parameters.extend((!query.is_empty()).then(|| query.to_owned()));
+    let up = "../".repeat(path.matches('/').count() - 1);
+    let sign = if parameters.is_empty() { "" } else { "?" };
+    Some(format!("{up}{DASHBOARD}{sign}{}", parameters.join("&")))
 }
 
 #[cfg(test)]
@@ -234,26 +206,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_and_indentation_stay_here_and_lines_keep_their_numbers() {
-        let source = "// About.\n\n/**\n * @param {string} id\n */\nfunction f(id) {\n  return id; // as it is\n}\n";
-        assert_eq!(lean(source), "\n\n\n\n\nfunction f(id) {\nreturn id; // as it is\n}\n");
-    }
-
-    #[test]
-    fn code_beside_a_comment_stays() {
-        assert_eq!(
-            lean("  /** @type {number} */ a = 1;\nconst at = 'http://x'; /* y */\n"),
-            "a = 1;\nconst at = 'http://x'; /* y */\n"
-        );
-    }
-
-    #[test]
-    fn blanks_beside_signs_go_and_texts_stay() {
-        let source = "const a = (b) => `x = ${ a }`; // it's\nreturn 'a = \\' = b' + c ? d : e;\n";
-        assert_eq!(
-            tight(&source.replace(" // it's", "")),
-            "const a=(b)=>`x = ${ a }`;\nreturn 'a = \\' = b' + c?d:e;\n"
-        );
+    fn an_address_within_the_dashboard_leads_to_it_from_wherever_it_was_found() {
+        for (path, query, to) in [
+            ("/admin/", "", Some("../admin")),
+            ("/admin/missed", "", Some("../admin?path=missed")),
+            ("/admin/missed/", "lang=ar", Some("../../admin?path=missed/&lang=ar")),
+            ("/admin/calls/41", "user=7&path=x", Some("../../admin?path=calls/41&user=7&path=x")),
+            ("/admin/of/a%2Fb+c&d=e", "", Some("../../admin?path=of/a%252Fb%2Bc%26d=e")),
+            ("/admin//x", "", Some("../../admin?path=/x")),
+            ("/admin", "view=missed", None),
+            ("/", "", None),
+            ("/admin/no-such.js", "", None),
+            ("/sdk/admin/", "", None),
+        ] {
+            assert_eq!(entrance(path, query).as_deref(), to, "{path}");
+        }
     }
 
     #[test]

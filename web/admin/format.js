@@ -1,6 +1,6 @@
 // Numbers, times and people as they are written in the reader's language and time zone.
 
-import { clock } from '/shared/i18n.js';
+import { clock } from '../shared/i18n.js';
 
 const NONE = '–';
 

@@ -1,7 +1,7 @@
 // The dashboard: signs in, shows the view the address names, and keeps it fresh. Each view is a module of
 // its own; what they share (words, requests, dialogs, the address) they are handed from here.
 
-import { LANGUAGES, words } from '/shared/i18n.js';
+import { LANGUAGES, words } from '../shared/i18n.js';
 import { charts } from './charts.js';
 import { devices } from './devices.js';
 import { formats } from './format.js';
@@ -18,14 +18,15 @@ const { t, translate, choose, lang } = await words((tag) => import(`./strings/${
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const at = () => new URLSearchParams(location.search);
 
-/** `/admin/missed` is `/admin?view=missed`, `/admin/calls/41` the call 41. */
+/** The service sends `/admin/missed` on as `?path=missed`, which is `?view=missed`; `/admin/calls/41` is the call 41. */
 function readPath() {
-  const [, first, second] = location.pathname.split('/').slice(1);
-  if (!first) return;
   const to = at();
+  const [first, second] = (to.get('path') ?? '').split('/');
+  if (!first) return;
+  to.delete('path');
   to.set('view', first === 'calls' ? 'history' : first);
   if (first === 'calls' && second) to.set('call', second);
-  history.replaceState(null, '', `/admin?${to}${location.hash}`);
+  history.replaceState(null, '', `?${to}${location.hash}`);
 }
 
 /** @type {ReturnType<typeof setTimeout>} */
@@ -189,7 +190,7 @@ function askForToken(problem = '') {
 
 async function enter() {
   try {
-    const answer = await fetch('/api/about', { signal: AbortSignal.timeout(TIMEOUT) });
+    const answer = await fetch(new URL('../api/about', import.meta.url), { signal: AbortSignal.timeout(TIMEOUT) });
     const { auth } = await answer.json();
     const who = await identity(auth === 'dev');
     if (who) start(who);

@@ -1,11 +1,11 @@
 // The service as the signed-in administrator, through the client library: this browser is one of their devices,
 // so a call to them rings here, too.
 
-import { Switchboard } from '/sdk/switchboard.js';
+import { Switchboard } from '../sdk/switchboard.js';
 
 const TIMEOUT = 10_000;
 
-/** @typedef {Record<string, string | number | undefined>} Query @typedef {import('/sdk/switchboard.js').Call} Call */
+/** @typedef {Record<string, string | number | undefined>} Query @typedef {import('../sdk/switchboard.js').Call} Call */
 
 /** @param {string} path @param {Query} query */
 function address(path, query) {
@@ -15,7 +15,7 @@ function address(path, query) {
 
 /**
  * @param {{ user: string, token: () => Promise<string> }} who
- * @param {import('/shared/i18n.js').Tag} lang
+ * @param {import('../shared/i18n.js').Tag} lang
  * @param {(connected: boolean) => void} turned The service tells what changes, or does not.
  * @param {(parts: string[]) => void} changed
  */
@@ -33,7 +33,7 @@ export function service({ user, token }, lang, turned, changed) {
   /** @type {Promise<(call: Call) => void> | undefined} */
   let ringer;
   phone.on('incoming', (call) => {
-    ringer ??= import('/sdk/widget.js').then((widget) => widget.ringer(lang));
+    ringer ??= import('../sdk/widget.js').then((widget) => widget.ringer(lang));
     ringer.then((ring) => ring(call), () => {
       ringer = undefined;
     });

@@ -39,7 +39,7 @@ function userOf(token) {
 
 async function devToken() {
   const user = sessionStorage.getItem(USER) ?? 'admin';
-  const answer = await fetch('/api/dev/token', { method: 'POST', body: JSON.stringify({ user, role: 'admin' }) });
+  const answer = await fetch(new URL('../api/dev/token', import.meta.url), { method: 'POST', body: JSON.stringify({ user, role: 'admin' }) });
   if (!answer.ok) throw new Error(`no token: ${answer.status}`);
   return String((await answer.json()).token);
 }

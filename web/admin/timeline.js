@@ -1,6 +1,6 @@
 // One call: who was in it, and what happened when, from its start on.
 
-import { clock } from '/shared/i18n.js';
+import { clock } from '../shared/i18n.js';
 import { el, keyed, put } from './table.js';
 
 /** @typedef {import('./types').Call} Call @typedef {import('./types').CallEvent} CallEvent */

@@ -12,7 +12,7 @@ import { stage } from './stage.js';
 const SESSION = 'switchboard.session';
 const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
 // What is asked of the service meanwhile, and a token that leaves the address at once.
-const about = fetch('/api/about').then((answer) => answer.json()).catch(() => ({}));
+const about = fetch(new URL('../api/about', import.meta.url)).then((answer) => answer.json()).catch(() => ({}));
 const who = asked();
 const { t, translate, choose, lang } = await words((tag) => import(`./strings/${tag}.js`));
 const listing = new Intl.ListFormat(lang, { type: 'conjunction' });

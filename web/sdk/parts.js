@@ -55,7 +55,7 @@ export function shadow(host, style, markup) {
 }
 
 /** Where a browser trusts this page without https. */
-export const localAddress = () => `${location.protocol}//localhost${location.port && ':'}${location.port}/`;
+export const localAddress = () => `${location.protocol}//localhost${location.port && ':'}${location.port}${location.pathname}`;
 
 // --- people ---------------------------------------------------------------------------------------
 

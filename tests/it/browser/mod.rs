@@ -39,6 +39,7 @@ macro_rules! in_browsers_on_both {
 }
 
 mod admin;
+mod below_a_path;
 mod budgets;
 mod calls;
 mod devices;

@@ -251,7 +251,8 @@ async fn spawn(store: &Store, env: &[(String, String)], bind: &str) -> Result<(C
     let listening = async {
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some((_, address)) = line.split_once(READY) {
-                return Some(address.trim().trim_end_matches('/').to_owned());
+                // After it stands the path, where there is one.
+                return address.trim().split('/').next().map(str::to_owned);
             }
         }
         None

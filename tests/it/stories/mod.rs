@@ -4,6 +4,7 @@
 mod admin;
 mod auth;
 mod bad_input;
+mod below_a_path;
 mod bodies;
 mod cancel_answer_decline;
 mod channels;

@@ -1,6 +1,6 @@
 // Every word the dashboard shows, in Arabic; it proves that the page can be read from right to left.
 
-/** @type {Record<keyof typeof import('./en.js').default, import('/shared/i18n.js').Words>} */
+/** @type {Record<keyof typeof import('./en.js').default, import('../../shared/i18n.js').Words>} */
 export default {
   skip: 'انتقل إلى المحتوى', language: 'اللغة', views: 'الأقسام', none: 'لا شيء', retry: 'أعد المحاولة', cancel: 'إلغاء', any: 'الكل', yes: 'نعم', no: 'لا',
   overview: 'نظرة عامة', devices: 'الأجهزة', missed: 'الفائتة', history: 'السجل', charts: 'الرسوم البيانية',

@@ -1,6 +1,6 @@
 // Every word the call page and the widget show, in Arabic; it proves that the page can be read from right to left.
 
-/** @type {Record<keyof typeof import('./en.js').default, import('/shared/i18n.js').Words>} */
+/** @type {Record<keyof typeof import('./en.js').default, import('../../shared/i18n.js').Words>} */
 export default {
   language: 'اللغة',
   sign_in: 'تسجيل الدخول',

@@ -11,7 +11,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::auth::{Authenticator, Identity, Role};
 use crate::clock::{Clock, Timestamp};
-use crate::http::auth::{Denial, PathOwner, authenticate_socket};
+use crate::http::auth::{Denial, PathOwner, authenticate_socket, refusal_of};
 use crate::ice::IceServers;
 use crate::ids::UserId;
 use crate::router::{CallRouter, Directory, Visibility, learn};
@@ -85,7 +85,7 @@ impl Admission for TokenAdmission {
     fn refresh(&self, user: UserId, profile: Option<Profile>, sees_all: bool, token: String) -> Freshness {
         let (authenticator, visibility) = (self.authenticator.clone(), Arc::clone(&self.visibility));
         Box::pin(async move {
-            let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
+            let identity = authenticator.verify(&token).await.map_err(|why| refusal_of(&why))?;
             let shows = profile.is_none_or(|profile| identity.has_profile(&profile.kind, &profile.id));
             // What was told to an administrator is not told on to whoever is one no more.
             if sees_all && identity.role == Role::User {
@@ -141,6 +141,7 @@ async fn identify(req: &HttpRequest, owner: PathOwner<'_>) -> Result<Identity, D
             Err(match denied.why {
                 Denial::OriginRequired => Denied::Refused(Refusal::OriginRequired),
                 Denial::Unauthorized(why) => Denied::Unauthorized(why),
+                Denial::Unavailable => Denied::Overloaded,
                 Denial::NotYours => Denied::Forbidden,
             })
         }
@@ -190,7 +191,7 @@ impl ChannelsAdmission for Members {
     fn refresh(&self, user: UserId, place: Place, token: String) -> Freshness {
         let (authenticator, open) = (self.tokens.authenticator.clone(), self.open);
         Box::pin(async move {
-            let identity = authenticator.verify(&token).await.map_err(|why| Refusal::Unauthorized(why.to_string()))?;
+            let identity = authenticator.verify(&token).await.map_err(|why| refusal_of(&why))?;
             if !identity.may_act_for(&user) {
                 return Err(Refusal::Forbidden("that token is somebody else's".to_owned()));
             }

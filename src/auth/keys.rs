@@ -122,6 +122,11 @@ impl Keys {
         }
     }
 
+    /// Whether none was read yet: a JWKS has at least one.
+    pub(super) fn are_missing(&self) -> bool {
+        self.current.load().is_empty()
+    }
+
     fn known(&self, kid: Option<&str>) -> Vec<Arc<DecodingKey>> {
         let fits = |named: &&Named| match (&named.kid, kid) {
             (Some(have), Some(want)) => have == want,

@@ -164,7 +164,11 @@ impl Authenticator {
             return Err(Rejected::Bad("its algorithm is not the one in auth.algorithm"));
         }
         let keys = self.keys.named(header.kid.as_deref()).await;
-        let mut rejected = Rejected::Bad("no key here has the id it names (kid)");
+        let mut rejected = if self.keys.are_missing() {
+            Rejected::NoKeys
+        } else {
+            Rejected::Bad("no key here has the id it names (kid)")
+        };
         for key in &keys {
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
                 Ok(token) => return Ok(token.claims),

@@ -21,6 +21,9 @@ pub enum Rejected {
     /// The signature holds, so its bearer is no guesser; a claim does not. The sentence names the claim.
     #[error("{0}")]
     Claim(String),
+    /// No key was had yet from where they are kept, so that nobody can say.
+    #[error("the keys that tokens are checked with cannot be had")]
+    NoKeys,
     /// Nobody whose key is here signed it: it may be a guess.
     #[error("the token is not valid: {0}")]
     Bad(&'static str),
@@ -50,7 +53,7 @@ impl Rejected {
     pub fn is_guess(&self) -> bool {
         match self {
             Self::Bad(_) => true,
-            Self::Expired(_) | Self::Claim(_) => false,
+            Self::Expired(_) | Self::Claim(_) | Self::NoKeys => false,
         }
     }
 }

@@ -116,7 +116,7 @@ fn why(rejected: &Rejected) -> Why {
     match rejected {
         Rejected::Expired(_) => Why::Expired,
         Rejected::Claim(_) => Why::Claim,
-        Rejected::Bad(_) => Why::Bad,
+        Rejected::Bad(_) | Rejected::NoKeys => Why::Bad,
     }
 }
 

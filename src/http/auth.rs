@@ -39,8 +39,27 @@ pub enum Denial {
     OriginRequired,
     /// It has no token, or one that does not hold; the sentence says which.
     Unauthorized(String),
+    /// Whether its token holds cannot be found out now.
+    Unavailable,
     /// Its path is somebody else's.
     NotYours,
+}
+
+/// The refusal of a request with such a token. Where keys are missing it is the service that is at fault.
+pub fn refusal_of(why: &Rejected) -> Refusal {
+    match why {
+        Rejected::NoKeys => Refusal::Unavailable("the key that tokens are checked with"),
+        Rejected::Expired(_) | Rejected::Claim(_) | Rejected::Bad(_) => Refusal::Unauthorized(why.to_string()),
+    }
+}
+
+impl Denial {
+    fn of(why: &Rejected) -> Self {
+        match refusal_of(why) {
+            Refusal::Unavailable(_) => Self::Unavailable,
+            refusal => Self::Unauthorized(refusal.to_string()),
+        }
+    }
 }
 
 /// A socket is not let in. But for a missing origin it is closed after its upgrade, as a browser cannot see why an
@@ -105,7 +124,7 @@ impl Unknown {
             Self::Token(why) => {
                 let auth = authenticator(request).ok().filter(|_| why.is_guess());
                 let delay = auth.and_then(|auth| note_failure(request, auth));
-                delay.map_or_else(|| Refusal::Unauthorized(why.to_string()), Refusal::RateLimited)
+                delay.map_or_else(|| refusal_of(&why), Refusal::RateLimited)
             }
             Self::Refused(refusal) => refusal,
         }
@@ -193,7 +212,7 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
                 Err(why) => {
                     let delay = if why.is_guess() { note_failure(request, auth) } else { None };
                     let delay = delay.unwrap_or_default();
-                    return Err(SocketDenied { why: Denial::Unauthorized(why.to_string()), delay });
+                    return Err(SocketDenied { why: Denial::of(&why), delay });
                 }
             };
             let own = match owner {

@@ -191,8 +191,8 @@ function askForToken(problem = '') {
 async function enter() {
   try {
     const answer = await fetch(new URL('../api/about', import.meta.url), { signal: AbortSignal.timeout(TIMEOUT) });
-    const { auth } = await answer.json();
-    const who = await identity(auth === 'dev');
+    const { auth, user_claim: claim } = await answer.json();
+    const who = await identity(auth === 'dev', claim);
     if (who) start(who);
     else askForToken();
   } catch {

@@ -1,6 +1,8 @@
 // Who looks at the dashboard, and by which token. In dev mode the service makes one; else it comes by the
 // address (`#token=…`, taken out of it at once) or by the form, and is kept for this tab.
 
+import { subject } from '../shared/token.js';
+
 const TOKEN = 'switchboard.admin.token';
 const USER = 'switchboard.admin.user';
 
@@ -27,16 +29,6 @@ export function readAddress() {
   }
 }
 
-/** The user a token is of; the service looks at the rest. @param {string} token */
-function userOf(token) {
-  try {
-    const claims = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
-    return String(JSON.parse(claims).sub);
-  } catch {
-    return null;
-  }
-}
-
 async function devToken() {
   const user = sessionStorage.getItem(USER) ?? 'admin';
   const answer = await fetch(new URL('../api/dev/token', import.meta.url), { method: 'POST', body: JSON.stringify({ user, role: 'admin' }) });
@@ -46,13 +38,13 @@ async function devToken() {
 
 /**
  * Who this is and where their tokens come from; null where the form has to be asked.
- * @param {boolean} dev
+ * @param {boolean} dev @param {string} claim which one of a token names its user
  * @returns {Promise<{ user: string, token: () => Promise<string> } | null>}
  */
-export async function identity(dev) {
+export async function identity(dev, claim) {
   const kept = sessionStorage.getItem(TOKEN);
   if (kept) {
-    const user = userOf(kept);
+    const user = subject(kept, claim);
     return user === null ? null : { user, token: async () => kept };
   }
   return dev ? { user: sessionStorage.getItem(USER) ?? 'admin', token: devToken } : null;

@@ -4,7 +4,7 @@ import { dialog } from './dialog.js';
 import { $ } from './lists.js';
 
 const INSIDE = `<label for="adding-user" data-t="person_id"></label>
-  <input id="adding-user" list="adding-people" maxlength="64" autocomplete="off" autocapitalize="none" spellcheck="false">
+  <input id="adding-user" list="adding-people" maxlength="256" autocomplete="off" autocapitalize="none" spellcheck="false">
   <datalist id="adding-people"></datalist>
   <div class="row">
     <button class="primary" value="add" data-t="add"></button>

@@ -4,13 +4,15 @@ import { Switchboard } from '../sdk/switchboard.js';
 import { audible, enableSound, icons, onSound } from '../sdk/parts.js';
 import '../sdk/ring.js';
 import { LANGUAGES, clock, words } from '../shared/i18n.js';
+import { subject } from '../shared/token.js';
 import { $, history, people } from './lists.js';
 import { stage } from './stage.js';
 
 /** @typedef {import('../sdk/switchboard.js').Call} Call */
 
 const SESSION = 'switchboard.session';
-const ID = /^[A-Za-z0-9._:@-]{1,64}$/;
+// Of the rest of the rule, 256 bytes, the service is the judge.
+const ID = /^(?!\.{1,2}$)[^\p{C}\p{Z}]{1,128}$/u;
 // What is asked of the service meanwhile, and a token that leaves the address at once.
 const about = fetch(new URL('../api/about', import.meta.url)).then((answer) => answer.json()).catch(() => ({}));
 const who = asked();
@@ -19,23 +21,14 @@ const listing = new Intl.ListFormat(lang, { type: 'conjunction' });
 
 // --- signing in -----------------------------------------------------------------------------------
 
-/** Who a token says it is of; the service checks it. @param {string} token */
-function subject(token) {
-  try {
-    return String(JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))).sub);
-  } catch {
-    return '';
-  }
-}
-
-/** Who signs in by the address or did before in this tab. @returns {{ user: string, token: string }} */
+/** Who signs in by the address, whose token may say it, or did before in this tab. @returns {{ user: string, token: string }} */
 function asked() {
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get('token') ?? '';
   if (token) {
     // A token is not to stay in the address, where it would be copied and kept.
     window.history.replaceState(null, '', location.pathname + location.search);
-    return { user: given.get('user') ?? subject(token), token };
+    return { user: given.get('user') ?? '', token };
   }
   const user = new URLSearchParams(location.search).get('user') ?? '';
   const before = JSON.parse(sessionStorage.getItem(SESSION) ?? '{}');
@@ -43,13 +36,14 @@ function asked() {
 }
 
 async function start() {
-  const { auth, directory } = await about;
+  const { auth, directory, user_claim = 'sub' } = await about;
   const jwt = auth === 'jwt';
   $('token-field').hidden = !jwt;
   $('sign-in-token').required = jwt;
-  if (ID.test(who.user) && (who.token || !jwt)) signIn(who.user, who.token, directory);
+  const user = who.user || (subject(who.token, user_claim) ?? '');
+  if (ID.test(user) && (who.token || !jwt)) signIn(user, who.token, directory);
   else {
-    $('sign-in-user').value = who.user;
+    $('sign-in-user').value = user;
     $('sign-in-user').focus();
   }
 }
@@ -195,7 +189,8 @@ function telephone(me, token, directory) {
 
   $('dial').onsubmit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const ids = $('callee').value.split(/[\s,،]+/).filter(Boolean);
+    // An id may have a comma in it, and is written in quotes then. A blank is in none.
+    const ids = [...$('callee').value.matchAll(/"([^"\s]+)"|[^\s,،]+/g)].map(([plain, quoted]) => quoted ?? plain);
     const type = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value;
     const bad = ids.length === 0 || !ids.every((/** @type {string} */ id) => ID.test(id));
     $('callee').setCustomValidity(bad ? t('bad_id') : '');

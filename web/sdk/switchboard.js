@@ -114,7 +114,7 @@ export class Switchboard extends Emitter {
     const headers = new Headers(init.headers);
     const token = await this.connection.token();
     if (token) headers.set('authorization', `Bearer ${token}`);
-    else headers.set('x-user-id', this.user);
+    else headers.set('x-user-id', encodeURI(this.user));
     let answer;
     let body;
     try {

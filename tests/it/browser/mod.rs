@@ -46,6 +46,7 @@ mod devices;
 mod dialects;
 mod gallery;
 mod groups;
+mod ids;
 mod keyboard;
 mod lapses;
 mod networks;

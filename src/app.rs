@@ -160,6 +160,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(authenticator.clone())
             .app_data(origins.clone())
             .app_data(proxies.clone())
+            .app_data(web::Data::new(under_way.clone()))
             .app_data(rest_limits.clone())
             .app_data(body_limits)
             .wrap(under_way.clone())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::auth::Caller;
 use super::body::Text;
 use super::lapsed::InCall;
 use super::query::limit;
+use super::under_way::UnderWay;
 use super::{Edge, ask};
 use crate::dialect::fields::retry_key_of;
 use crate::dialect::polling::{Action, call_reply, initiate_reply, relayed_reply};
@@ -89,17 +90,19 @@ pub struct Reading {
 /// `GET /api/call/signals`: what waits for this user. Reading drains; `?after=` acknowledges instead;
 /// `?wait=` (seconds, up to 30) waits for something to come.
 pub async fn signals(
+    request: HttpRequest,
     caller: InCall,
     edge: web::Data<Edge>,
     query: web::Query<Reading>,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<HttpResponse, Error> {
     let mailbox = edge.mailboxes.of(&caller.identity.user);
     let only = caller.may_read(&mailbox)?;
     let letters = match query.wait {
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
-            return Err(Refusal::Invalid("wait is a number of seconds from 0 to 30".to_owned()));
+            return Err(Refusal::Invalid("wait is a number of seconds from 0 to 30".to_owned()).into());
         }
         Some(seconds) => {
+            UnderWay::wait(&request)?;
             mailbox.wait(query.after, only, Duration::from_secs_f64(seconds.min(30.0)).min(MAX_WAIT)).await
         }
         None => mailbox.read(query.after, only),

@@ -1,19 +1,18 @@
-//! How many requests an address may have under way that come through a trusted proxy. Those of others are bounded by
-//! their connections (`server/reception.rs`), so they cost nothing here.
+//! How many requests an address may have under way: of those that come through a trusted proxy all are counted, of
+//! others those that wait for something to happen. The rest are over in a moment, and bounded by their connections
+//! (`server/reception.rs`), so that a heartbeat costs nothing here.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::{StatusCode, header};
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::future::Either;
 
-use super::refusal::Problem;
-use crate::net::{Connections, Full, Lease, RETRY_AFTER, proxied_client};
+use crate::net::{Connections, Full, Lease, client_address, proxied_client};
 
-/// Counts requests while they are under way, their answers included. Wrapped around an app, within the gate, so that
-/// pages may read a refusal.
+/// Counts requests while they are under way, their answers included. As app data `web::Data<UnderWay>`, and wrapped
+/// around the app, within the gate, so that pages may read a refusal.
 #[derive(Clone)]
 pub struct UnderWay(Arc<Connections>);
 
@@ -22,6 +21,16 @@ impl UnderWay {
     pub fn new(per_address: usize) -> Self {
         // How many there are in all is bounded by the connections they come on.
         Self(Arc::new(Connections::new(per_address, usize::MAX)))
+    }
+
+    /// Counts a request that is going to wait, if it is not counted already.
+    pub fn wait(request: &HttpRequest) -> Result<(), Full> {
+        let Some(requests) = request.app_data::<web::Data<Self>>() else { return Ok(()) };
+        if !request.extensions().contains::<Lease>() {
+            let lease = requests.0.take(client_address(request))?;
+            request.extensions_mut().insert(lease);
+        }
+        Ok(())
     }
 }
 
@@ -71,13 +80,7 @@ where
                 }
                 Either::Left(self.service.call(request))
             }
-            Err(full) => {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                let problem = Problem { status, code: "unavailable", sentence: full.to_string() };
-                let mut refusal = problem.error_response();
-                refusal.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
-                Either::Right(ready(Ok(request.into_response(refusal))))
-            }
+            Err(full) => Either::Right(ready(Ok(request.into_response(full.error_response())))),
         }
     }
 }

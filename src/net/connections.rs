@@ -4,13 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use serde_json::{Value, json};
 
 use super::network_of;
 
 /// How long who finds no room should wait, in seconds.
-pub const RETRY_AFTER: u16 = 10;
+pub const RETRY_AFTER: u64 = 10;
 
 /// Why there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,23 @@ pub enum Full {
     /// That address has too many. Behind a proxy that is not trusted it is the proxy's, so it is told.
     #[error("too many connections from {0}; try again later")]
     Address(IpAddr),
+}
+
+impl Full {
+    /// The body of the refusal.
+    pub fn to_json(self) -> Value {
+        json!({ "success": false, "error": self.to_string(), "code": "unavailable" })
+    }
+}
+
+impl ResponseError for Full {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).insert_header((header::RETRY_AFTER, RETRY_AFTER)).json(self.to_json())
+    }
 }
 
 /// Counts places, in all and by address. What is kept is no more than there are places taken.

@@ -39,7 +39,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::clock::{Clock, Timestamp};
 use crate::dialect::{Addressing, Caps, DIALECTS, Dialect};
 use crate::ids::{DeviceId, InvalidId, SessionId, UserId};
-use crate::net::{Connections, RETRY_AFTER, client_address};
+use crate::net::{Connections, client_address};
 use crate::router::KEPT_FOR;
 use crate::signal::{Profile, Refusal};
 use close::Close;
@@ -296,11 +296,7 @@ fn upgrade(
     };
     let lease = match edge.connections.take(client_address(req)) {
         Ok(lease) => lease,
-        Err(why) => {
-            let mut full = refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &why.to_string());
-            full.headers_mut().insert(actix_web::http::header::RETRY_AFTER, RETRY_AFTER.into());
-            return full;
-        }
+        Err(full) => return full.error_response(),
     };
     let mut response = response.finish();
     response.extensions_mut().insert(Accepted::new(move |raw| {

@@ -19,6 +19,7 @@ on_sqlite!(
     beyond_the_ceiling_sockets_are_refused_and_requests_are_not,
     an_address_has_a_ceiling_of_its_own,
     nobody_takes_all_connections,
+    an_address_has_so_many_long_polls,
     a_socket_refused_for_its_token_gives_its_place_back,
 );
 
@@ -179,18 +180,19 @@ async fn ask(connection: &mut TcpStream, request: &str, end: &str) -> String {
 }
 
 async fn nobody_takes_all_connections(store: Store) {
-    let service = Service::with(&store, &[("LIMITS__SOCKETS_PER_ADDRESS", "3")]).await;
+    let settings = [("LIMITS__SOCKETS_PER_ADDRESS", "3"), ("LIMITS__BODY_DEADLINE", "60s")];
+    let service = Service::with(&store, &settings).await;
     let (greedy, other) = (Ipv4Addr::new(127, 0, 5, 1), Ipv4Addr::new(127, 0, 5, 2));
     let healthz = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    service.rest("3").heartbeat().await;
+    let beat = "POST /api/status/heartbeat HTTP/1.1\r\nHost: localhost\r\nX-User-Id: 1\r\nContent-Length: 2\r\n\r\n";
     let mut open = Vec::new();
-    for user in 1..=3 {
+    // Six for each socket there may be.
+    for _ in 0..18 {
         let mut connection = connect(&service, greedy).await;
         let answer = ask(&mut connection, healthz, "}").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        // Now it waits for a long time.
-        let poll = format!("GET /api/call/signals?wait=30 HTTP/1.1\r\nHost: localhost\r\nX-User-Id: {user}\r\n\r\n");
-        connection.write_all(poll.as_bytes()).await.expect("a request");
+        // Now it keeps the service waiting.
+        connection.write_all(beat.as_bytes()).await.expect("a request");
         open.push(connection);
     }
     let refused = ask(&mut connect(&service, greedy).await, healthz, "the end of the connection").await;
@@ -204,16 +206,45 @@ async fn nobody_takes_all_connections(store: Store) {
     let answer = ask(&mut connect(&service, other).await, healthz, "}").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     Socket::dial(&service, "4").from(IpAddr::from(other)).open().await.quiet().await;
-    let call = json!({ "callee_id": 3, "offer": description("offer") });
-    service.rest("9").post("/api/call/initiate", call).await.ok();
-    let mut third = open.pop().expect("a connection");
-    assert!(ask(&mut third, "", "}").await.contains("incoming_call"));
-    drop(third);
+    let mut last = open.pop().expect("a connection");
+    let answer = ask(&mut last, "{}", "}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(last);
     eventually("there is room again", async || {
         let answer = ask(&mut connect(&service, greedy).await, healthz, "}").await;
         answer.starts_with("HTTP/1.1 200").then_some(())
     })
     .await;
+}
+
+async fn an_address_has_so_many_long_polls(store: Store) {
+    let service = Service::with(&store, &[("LIMITS__SOCKETS_PER_ADDRESS", "2")]).await;
+    let poll = async |user: &str| service.rest(user).get("/api/call/signals?wait=30").await;
+    for user in ["1", "2"] {
+        service.rest(user).heartbeat().await;
+    }
+    let polls = ["1", "2"].map(async |user| {
+        // The third below may come first, and this one be one too many.
+        eventually("a poll is let in", async || Some(poll(user).await).filter(|answer| answer.status == 200)).await
+    });
+    let refused = async {
+        let answer = eventually("a third is one too many", async || {
+            let asked = service.rest("3").get("/api/call/signals?wait=0.01").await;
+            Some(asked).filter(|answer| answer.status != 200)
+        });
+        let answer = answer.await;
+        assert_eq!(answer.retry_after, Some(10));
+        assert_eq!(answer.refused(503)["code"], "unavailable");
+        // What does not wait is served all the same, and so are sockets.
+        service.rest("3").get("/api/call/signals").await.ok();
+        service.socket("3").await.quiet().await;
+        for (caller, callee) in [("8", 1), ("9", 2)] {
+            let call = json!({ "callee_id": callee, "offer": description("offer") });
+            service.rest(caller).post("/api/call/initiate", call).await.ok();
+        }
+    };
+    futures_util::future::join(refused, futures_util::future::join_all(polls)).await;
+    service.rest("3").get("/api/call/signals?wait=0.01").await.ok();
 }
 
 async fn a_socket_refused_for_its_token_gives_its_place_back(store: Store) {

@@ -19,8 +19,6 @@ pub struct About {
     pub version: &'static str,
     /// How users are known.
     pub auth: AuthMode,
-    /// Which claim of a token names its user, for pages that are handed one.
-    pub user_claim: String,
     /// Whether any user may list everybody there is.
     pub directory: bool,
     /// When it started.
@@ -34,7 +32,6 @@ impl About {
             node: settings.node.id.clone(),
             version: VERSION,
             auth: settings.auth.mode,
-            user_claim: settings.auth.user_claim.clone(),
             directory: settings.directory_is_open(),
             started: clock.now(),
         }
@@ -43,7 +40,7 @@ impl About {
 
 /// `GET /api/about`: for anybody.
 pub async fn about(edge: web::Data<Edge>) -> HttpResponse {
-    let About { version, auth, user_claim, directory, .. } = &edge.about;
+    let About { version, auth, directory, .. } = &edge.about;
     let auth = match auth {
         AuthMode::Dev => "dev",
         AuthMode::Jwt => "jwt",
@@ -53,7 +50,6 @@ pub async fn about(edge: web::Data<Edge>) -> HttpResponse {
         "name": "switchboard",
         "version": version,
         "auth": auth,
-        "user_claim": user_claim,
         "directory": directory,
     }))
 }

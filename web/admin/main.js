@@ -191,10 +191,11 @@ function askForToken(problem = '') {
 async function enter() {
   try {
     const answer = await fetch(new URL('../api/about', import.meta.url), { signal: AbortSignal.timeout(TIMEOUT) });
-    const { auth, user_claim: claim } = await answer.json();
-    const who = await identity(auth === 'dev', claim);
-    if (who) start(who);
-    else askForToken();
+    const { auth } = await answer.json();
+    const who = await identity(auth === 'dev');
+    if (!who) askForToken();
+    else if (who.refused === undefined) start(who);
+    else askForToken(`${t('bad_token')} (${who.refused})`);
   } catch {
     // The service is away: nothing was shown yet, so there is nothing to lose by asking again and again.
     byId('away').hidden = false;

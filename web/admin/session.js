@@ -1,7 +1,7 @@
 // Who looks at the dashboard, and by which token. In dev mode the service makes one; else it comes by the
 // address (`#token=…`, taken out of it at once) or by the form, and is kept for this tab.
 
-import { subject } from '../shared/token.js';
+import { bearer } from '../shared/token.js';
 
 const TOKEN = 'switchboard.admin.token';
 const USER = 'switchboard.admin.user';
@@ -37,15 +37,16 @@ async function devToken() {
 }
 
 /**
- * Who this is and where their tokens come from; null where the form has to be asked.
- * @param {boolean} dev @param {string} claim which one of a token names its user
- * @returns {Promise<{ user: string, token: () => Promise<string> } | null>}
+ * Who this is and where their tokens come from; why the token that is kept is not taken; null where the form has to be
+ * asked.
+ * @param {boolean} dev
+ * @returns {Promise<{ user: string, token: () => Promise<string>, refused?: undefined } | { refused: string } | null>}
  */
-export async function identity(dev, claim) {
+export async function identity(dev) {
   const kept = sessionStorage.getItem(TOKEN);
   if (kept) {
-    const user = subject(kept, claim);
-    return user === null ? null : { user, token: async () => kept };
+    const { user, refused } = await bearer(kept);
+    return user === undefined ? { refused } : { user, token: async () => kept };
   }
   return dev ? { user: sessionStorage.getItem(USER) ?? 'admin', token: devToken } : null;
 }

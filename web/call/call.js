@@ -4,7 +4,7 @@ import { Switchboard } from '../sdk/switchboard.js';
 import { audible, enableSound, icons, onSound } from '../sdk/parts.js';
 import '../sdk/ring.js';
 import { LANGUAGES, clock, words } from '../shared/i18n.js';
-import { subject } from '../shared/token.js';
+import { bearer } from '../shared/token.js';
 import { $, history, people } from './lists.js';
 import { stage } from './stage.js';
 
@@ -35,12 +35,19 @@ function asked() {
   return { user: user || (before.user ?? ''), token: !user || user === before.user ? (before.token ?? '') : '' };
 }
 
+/** The user a token is of; none, and a word about it, where the service does not take it. @param {string} token */
+async function userOf(token) {
+  const { user = '', refused } = await bearer(token).catch(() => ({ user: '', refused: '' }));
+  if (refused !== undefined) void problem('unauthorized');
+  return user;
+}
+
 async function start() {
-  const { auth, directory, user_claim = 'sub' } = await about;
+  const { auth, directory } = await about;
   const jwt = auth === 'jwt';
   $('token-field').hidden = !jwt;
   $('sign-in-token').required = jwt;
-  const user = who.user || (subject(who.token, user_claim) ?? '');
+  const user = who.user || (who.token && await userOf(who.token));
   if (ID.test(user) && (who.token || !jwt)) signIn(user, who.token, directory);
   else {
     $('sign-in-user').value = user;

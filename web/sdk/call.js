@@ -251,9 +251,10 @@ export class Call extends Emitter {
     this.emit('ended', { reason });
   }
 
-  /** @internal @param {boolean} away whether our own socket is */
-  away(away) {
-    if (this.since) for (const peer of this.#inner()) if (peer.link) this.#trouble(peer, 'socket', away);
+  /** @internal @param {string} state of our own socket: answered, a call goes on from browser to browser without it */
+  away(state) {
+    if (this.since) for (const peer of this.#inner()) if (peer.link) this.#trouble(peer, 'socket', state !== 'connected');
+    if (state === 'closed' && this.id && !this.since) this.end('failed');
   }
 
   /** @internal @template T @param {(link: Link) => T} f */

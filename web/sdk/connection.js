@@ -16,9 +16,10 @@ import { SwitchboardError, refusal, typed } from './base.js';
  */
 
 /** Closed for good: coming back would end the same way. */
-const FINAL = /** @type {Record<number, string>} */ ({ 4400: 'invalid', 4403: 'forbidden', 4404: 'not_found', 4409: 'replaced' });
-/** And so would these of the protocol. */
-const MISTAKES = [1002, 1003, 1007, 1009];
+const FINAL = /** @type {Record<number, string>} */ ({
+  1002: 'invalid', 1003: 'invalid', 1007: 'invalid', 1009: 'invalid',
+  4400: 'invalid', 4401: 'unauthorized', 4403: 'forbidden', 4404: 'not_found', 4409: 'replaced',
+});
 const FIRST_RETRY = 500;
 const LAST_RETRY = 15_000;
 const PATIENCE = 10_000;
@@ -113,12 +114,16 @@ export class Connection {
     });
   }
 
-  /** A token that holds, where there are tokens. */
+  /** A token that holds, where there are tokens; unless a fresh one is needed, the last, which is good for a call. */
   async token(fresh = false) {
     const { token } = this.where;
     const left = expiry(this.#token) - Date.now();
-    if (typeof token !== 'function') this.#token = token?.trim();
-    else if (fresh || !this.#token || left < 30_000) this.#token = (await token()).trim();
+    try {
+      if (typeof token !== 'function') this.#token = token?.trim();
+      else if (fresh || !this.#token || left < 30_000) this.#token = (await token()).trim();
+    } catch (error) {
+      if (fresh || !this.#token) throw error;
+    }
     return this.#token;
   }
 
@@ -156,9 +161,7 @@ export class Connection {
     } catch (error) {
       if (dial !== this.#dials) return;
       this.owner.error(typed(error));
-      // The one it has is still good for a call that began while it held.
-      if (!this.#token || this.#refused || !this.owner.engaged()) return this.#retry();
-      token = this.#token;
+      return this.#retry();
     }
     // Meanwhile it was closed, or dialled anew.
     if (dial !== this.#dials) return;
@@ -246,12 +249,10 @@ export class Connection {
     if (typeof this.where.token !== 'function' || !Number.isFinite(left)) return;
     const dial = this.#dials;
     this.#after('token', Math.max(left - Math.max(30_000, left / 10), 1000), async () => {
-      let error;
-      const token = await this.token(true).catch((why) => void (error = why));
-      // What was asked for a socket that is gone is no matter of the next.
+      const error = await this.token(true).then((token) => this.request({ type: 'token', token })).then(this.owner.renewed, typed);
+      // An answer for a socket that is gone is no matter of the next.
       if (dial !== this.#dials) return;
-      if (token) this.request({ type: 'token', token }).then(this.owner.renewed, (why) => dial === this.#dials && this.owner.error(why));
-      else this.owner.error(typed(error));
+      if (error) this.owner.error(error);
       this.#renew();
     });
   }
@@ -264,14 +265,12 @@ export class Connection {
 
   /** @param {number} code @param {string} reason */
   #closed(code, reason) {
-    if (reason === 'too many devices') return this.close(new SwitchboardError('too_many_devices', reason));
-    const final = MISTAKES.includes(code) ? 'invalid' : FINAL[code];
-    if (final) return this.close(new SwitchboardError(final, reason));
-    if (code === 4401) {
-      if (this.#refused || typeof this.where.token !== 'function') return this.close(new SwitchboardError('unauthorized', reason));
+    if (code === 4401 && !this.#refused && typeof this.where.token === 'function') {
       this.#refused = true;
       return this.#lost(0);
     }
+    const final = reason === 'too many devices' ? 'too_many_devices' : FINAL[code];
+    if (final) return this.close(new SwitchboardError(final, reason));
     if (code === 4429) return this.#lost(Number(/\d+/.exec(reason)?.[0] ?? 1000));
     // With a call under way: quickly enough for the time the service waits.
     const spread = this.owner.engaged() ? 2000 : 10_000;

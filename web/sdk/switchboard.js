@@ -53,11 +53,7 @@ export class Switchboard extends Emitter {
     /** @internal */
     this.connection = new Connection({ url: this.url, user: this.user, deviceId: id, token }, {
       state: (state) => {
-        for (const call of this.#live) {
-          call.away(state !== 'connected');
-          // What was not answered cannot be any more; what was goes on from browser to browser.
-          if (state === 'closed' && call.id !== null && !call.since) call.end('failed');
-        }
+        for (const call of this.#live) call.away(state);
         this.emit('state', state);
       },
       welcome: (welcome) => this.#welcome(welcome),

@@ -69,8 +69,8 @@ export class Call extends Emitter<CallEvents> {
     receive(message: Message): Promise<void>;
     /** @internal @param {string} reason it is over, whatever led to it */
     end(reason: string): void;
-    /** @internal @param {boolean} away whether our own socket is */
-    away(away: boolean): void;
+    /** @internal @param {string} state of our own socket: answered, a call goes on from browser to browser without it */
+    away(state: string): void;
     /** @internal @template T @param {(link: Link) => T} f */
     links<T>(f: (link: Link) => T): T[];
     /** @internal Says so at once, as the page goes. */

@@ -29,7 +29,7 @@ export class Connection {
      * @returns {Promise<Message>}
      */
     request(message: Message, keep?: boolean): Promise<Message>;
-    /** A token that holds, where there are tokens. */
+    /** A token that holds, where there are tokens; unless a fresh one is needed, the last, which is good for a call. */
     token(fresh?: boolean): Promise<string | undefined>;
     #private;
 }

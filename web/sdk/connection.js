@@ -301,7 +301,7 @@ export class Connection {
 function expiry(token) {
   try {
     const claims = JSON.parse(atob((token ?? '').split('.')[1].replace(/-/g, '+').replace(/_/g, '/')));
-    return claims.exp ? claims.exp * 1000 : Infinity;
+    return claims.exp * 1000 || Infinity;
   } catch {
     return Infinity;
   }

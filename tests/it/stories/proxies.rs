@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::proxies::{Kind, Proxy};
+use crate::harness::proxies::Kind;
 use crate::harness::socket::description;
 use crate::harness::{Rest, Service, Socket, Store, eventually, run};
 
@@ -88,13 +88,13 @@ async fn backend(service: &Service) -> String {
 
 async fn three_hundred_people(kind: Kind, store: Store) {
     let service = trusting(&store, &[]).await;
-    let proxy = Proxy::start(kind, &store, service.address()).await;
+    let proxy = kind.start(&store, service.address()).await;
     let token = backend(&service).await;
     let people: Vec<(String, IpAddr)> = (0..300_u16)
         .map(|n| (n.to_string(), Ipv4Addr::new(127, 0, 1 + (n / 100) as u8, (n % 100) as u8 + 1).into()))
         .collect();
     let dials = people.iter().map(|(user, from)| {
-        let dial = Socket::dial(&service, user).token(&token).by_way_of(proxy.address()).from(*from);
+        let dial = Socket::dial(&service, user).token(&token).by_way_of(&proxy.address()).from(*from);
         // What a stranger says of their address counts nothing.
         dial.header("X-Forwarded-For", "203.0.113.9").header("X-Real-IP", "203.0.113.10").open()
     });
@@ -116,7 +116,7 @@ async fn three_hundred_people(kind: Kind, store: Store) {
 
 async fn a_request_arrives_as_it_was_sent(kind: Kind, store: Store) {
     let service = trusting(&store, &[]).await;
-    let proxy = Proxy::start(kind, &store, service.address()).await;
+    let proxy = kind.start(&store, service.address()).await;
     let token = backend(&service).await;
     let here = service.rest("backend").bearer(&token);
     let there = client_at(Ipv4Addr::new(127, 0, 7, 7), &proxy.url(""), "backend").bearer(&token);
@@ -127,12 +127,11 @@ async fn a_request_arrives_as_it_was_sent(kind: Kind, store: Store) {
         let line = format!("127.0.7.7 \"GET {path}\"");
         eventually(&line, async || service.log().contains(&line).then_some(())).await;
     }
-    let socket = || Socket::dial_path(&service, "/ws/a%2Fb", "a/b").token(&token).device("one");
-    let direct = socket().try_open().await.err();
-    let through = socket().by_way_of(proxy.address()).from(Ipv4Addr::new(127, 0, 7, 7).into()).try_open().await.err();
-    assert_eq!(through, direct);
-    let line = "127.0.7.7 \"GET /ws/a%2Fb\"";
-    eventually(line, async || service.log().contains(line).then_some(())).await;
+    let socket = Socket::dial_path(&service, "/ws/a%2Fb", "a/b").token(&token).by_way_of(&proxy.address());
+    let mut socket = socket.open().await;
+    there.post("/api/call/initiate", json!({ "callee_id": "a/b", "offer": description("offer") })).await.ok();
+    socket.expect("call_invitation").await;
+    assert_eq!(there.get("/api/status/user/a%2Fb").await.ok()["status"], "busy");
     // The page the proxy serves is our own by its Host, port included; another one is not.
     let own = proxy.url("");
     for (origin, status) in [(own.as_str(), 200), ("http://127.0.0.1", 403), ("https://elsewhere.example", 403)] {
@@ -147,12 +146,12 @@ async fn a_request_arrives_as_it_was_sent(kind: Kind, store: Store) {
 
 async fn dev_mode_is_refused(kind: Kind, store: Store) {
     let service = Service::start(&store).await;
-    let proxy = Proxy::start(kind, &store, service.address()).await;
+    let proxy = kind.start(&store, service.address()).await;
     service.rest("7").get("/api/call/missed").await.ok();
     let refused = client_at(Ipv4Addr::LOCALHOST, &proxy.url(""), "7").get("/api/call/missed").await.refused(403);
     let said = refused["error"].as_str().unwrap_or_default();
     assert!(said.contains("x-forwarded-") && said.contains("SWITCHBOARD__AUTH__MODE=jwt"), "{said}");
-    let socket = Socket::dial(&service, "7").by_way_of(proxy.address()).try_open().await;
+    let socket = Socket::dial(&service, "7").by_way_of(&proxy.address()).try_open().await;
     assert_eq!(socket.err(), Some(403));
 }
 

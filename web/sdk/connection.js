@@ -297,10 +297,10 @@ export class Connection {
   }
 }
 
-/** When a token expires, by `Date.now()`. @param {string | undefined} token */
+/** When a token expires, by `Date.now()`; never where there is none. @param {any} token */
 function expiry(token) {
   try {
-    const claims = JSON.parse(atob((token ?? '').split('.')[1].replace(/-/g, '+').replace(/_/g, '/')));
+    const claims = JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')));
     return claims.exp * 1000 || Infinity;
   } catch {
     return Infinity;

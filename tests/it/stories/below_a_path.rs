@@ -136,7 +136,8 @@ fn haproxy(_: &Store, port: u16, service: &str) -> String {
 
 async fn each_proxy_passes_the_path_on_as_documented(store: Store) {
     let secret = ("AUTH__JWT_SECRET", "a secret of the stories, long enough for HS256");
-    let service = Service::with(&store, &[("SERVER__BASE_PATH", "/calls"), ("AUTH__MODE", "jwt"), secret]).await;
+    let settings = [("SERVER__BASE_PATH", "/calls"), ("AUTH__MODE", "jwt"), ("AUTH__COOKIE", "session"), secret];
+    let service = Service::with(&store, &settings).await;
     let token = service.token(&["--user", "a/b"]).await;
     let proxies: [(&Program, fn(&Store, u16, &str) -> String); 3] = [
         (&Program { name: "nginx", arguments: &["-e", "stderr", "-c"] }, nginx),
@@ -159,6 +160,12 @@ async fn each_proxy_passes_the_path_on_as_documented(store: Store) {
         let dial = Socket::dial_path(&service, "/calls/ws/a%2Fb", "a/b").by_way_of(&proxy.address()).token(&token);
         let mut socket = dial.open().await;
         assert_eq!(rest.status_of("a/b").await, "online", "{}", program.name);
+        // The application's cookie is as good as a token, on REST and on a socket of a page of this host.
+        let cookie = format!("session={token}");
+        let missed = client().get(proxy.url("/calls/api/call/missed")).header("cookie", &cookie);
+        assert_eq!(missed.send().await.expect("an answer").status(), 200, "{}", program.name);
+        let dial = Socket::dial_path(&service, "/calls/ws/a%2Fb", "a/b").by_way_of(&proxy.address());
+        dial.header("cookie", &cookie).origin(&proxy.url("")).device("another").open().await.close().await;
         socket.quiet().await;
         socket.close().await;
         crate::harness::eventually("the user is gone", async || {

@@ -63,7 +63,7 @@ fn no_users() -> Vec<Value> {
         json!(null),
         json!(""),
         json!("a b"),
-        json!("x".repeat(65)),
+        json!("x".repeat(129)),
         json!(-1),
         json!(1.5),
         json!([2]),

@@ -22,8 +22,8 @@ const PAGES: [&str; 4] = ["/", "/admin", "/sdk/switchboard.js", "/sdk/widget.js"
 /// What is known of who asks, in dev mode.
 const AS_ADMIN: [(&str, &str); 2] = [("x-user-id", "7"), ("x-user-role", "admin")];
 
-/// Every address that can be read with `GET`, but for those whose reading is an act.
-const READABLE: [&str; 25] = [
+/// Addresses that can be read with `GET`, but for those whose reading is an act and those whose answer has the time.
+const READABLE: [&str; 24] = [
     "/",
     "/admin",
     "/admin/",
@@ -47,7 +47,6 @@ const READABLE: [&str; 25] = [
     "/api/calls/41/events",
     "/api/calls/stats?since=2026-11-21T00:00:00Z&until=2026-11-22T00:00:00Z",
     "/api/admin/nodes",
-    "/api/admin/sessions",
     "/api/nowhere",
 ];
 

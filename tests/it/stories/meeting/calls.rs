@@ -67,7 +67,7 @@ async fn a_group_of_every_dialect(store: Store) {
     let call = call_id(&rung);
     assert_eq!(rung["participants"], json!([1, 2, "tutor_3", 4]), "{rung}");
     let created = ben.expect("notification.created").await;
-    assert_eq!(created["payload"]["id"], call.to_string(), "{created}");
+    assert_eq!(created["payload"]["id"], call, "{created}");
     assert_eq!(ben.expect("call.offer").await["offer"], sdp("offer", "to all"));
     dora.mail("incoming_call").await;
     dora.mail("offer").await;

@@ -100,6 +100,9 @@ async fn a_path_that_cannot_be_is_refused_at_the_start(store: Store) {
     }
 }
 
+/// What a proxy is told: its port, and where the service is.
+type Configuration = fn(&Store, u16, &str) -> String;
+
 /// nginx with what docs/PROXIES.md says of a path, and no more.
 fn nginx(store: &Store, port: u16, service: &str) -> String {
     let place = |name: &str| store.file(name).display().to_string();
@@ -139,7 +142,7 @@ async fn each_proxy_passes_the_path_on_as_documented(store: Store) {
     let settings = [("SERVER__BASE_PATH", "/calls"), ("AUTH__MODE", "jwt"), ("AUTH__COOKIE", "session"), secret];
     let service = Service::with(&store, &settings).await;
     let token = service.token(&["--user", "a/b"]).await;
-    let proxies: [(&Program, fn(&Store, u16, &str) -> String); 3] = [
+    let proxies: [(&Program, Configuration); 3] = [
         (&Program { name: "nginx", arguments: &["-e", "stderr", "-c"] }, nginx),
         (&CADDY, caddy),
         (&Program { name: "haproxy", arguments: &["-db", "-f"] }, haproxy),

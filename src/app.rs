@@ -142,7 +142,8 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let origins = web::Data::new(Origins::new(settings)?);
     let gate = Gate::new(origins.clone());
     let proxies = web::Data::new(Proxies::new(settings)?);
-    let under_way = UnderWay::new(settings.limits.sockets_per_address);
+    let under_way = UnderWay::new(settings.limits.sockets_per_address, &proxies);
+    let access_log = AccessLog::new(clock, &proxies);
     let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
     let reception =
         Reception::new(proxies.clone(), Arc::clone(&open_sockets), settings.limits.sockets_per_address, room);
@@ -167,7 +168,7 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .wrap(gate.clone())
             .wrap(Bodiless)
             .wrap(base_path.clone())
-            .wrap(AccessLog::new(clock))
+            .wrap(access_log)
             .configure(refusal::extractors)
             .configure(http::frequent_routes)
             .configure(ws::channels::routes)

@@ -42,7 +42,7 @@ pub enum InvalidId {
     )]
     Name(&'static str),
     /// A user id whose beginning is kept for the service's own addresses.
-    #[error("a user id must not begin with \"guest:\" or \"line:\": those are kept")]
+    #[error("a user id must not begin with \"guest:\" or \"line:\": those are reserved")]
     Kept,
     /// No id of a device.
     #[error(

@@ -47,7 +47,7 @@ pub struct Identity {
     pub profiles: Vec<(String, String)>,
     /// The conversations they are in; `None` when the token does not say.
     pub conversations: Option<Vec<String>>,
-    /// When this ends; `None` where there was no token.
+    /// From when on the token is not taken any more, its expiry and the leeway; `None` where there was no token.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -141,8 +141,9 @@ impl Authenticator {
     async fn judge(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
         let claims = self.claims(token).await?;
         let (begins_at, expires_at) = claims.lifetime()?;
-        let identity = claims.identity(&self.names, expires_at)?;
+        // By these times requests and sockets alike are judged.
         let within = begins_at.map_or(Timestamp::MIN_UTC, |at| at - self.leeway)..expires_at + self.leeway;
+        let identity = claims.identity(&self.names, within.end)?;
         let now = self.clock.wall();
         if now < within.start {
             return Err(Rejected::Claim("the token does not hold yet, by its claim \"nbf\"".to_owned()));

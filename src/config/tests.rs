@@ -150,6 +150,7 @@ fn settings_that_do_not_fit_together_are_refused_in_sentences() {
         ),
         (vec![("SWITCHBOARD__ICE__TURN_URLS", "turn:t.example")], "which needs ice.turn_secret"),
         (vec![("SWITCHBOARD__ICE__STUN_URLS", "turn:t.example")], "which does not start with stun: or stuns:"),
+        (vec![("SWITCHBOARD__OUTBOUND__ALLOWED", "::/0")], "outbound.allowed holds ::/0, which is every address"),
         (
             vec![("SWITCHBOARD__OUTBOUND__ALLOWED", "10.0.0.0/8, 10.0.0.0/33")],
             "Section outbound cannot be read: \"10.0.0.0/33\" is not a network: write it as 10.0.0.0/8",

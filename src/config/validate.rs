@@ -47,11 +47,20 @@ impl Settings {
     pub fn problems(&self, file_limit: Option<usize>) -> Vec<String> {
         let mut found = Vec::new();
         self.server_problems(&mut found);
+        self.outbound_problems(&mut found);
         self.auth_problems(&mut found);
         self.time_problems(&mut found);
         self.limit_problems(file_limit, &mut found);
         self.ice_problems(&mut found);
         found
+    }
+
+    fn outbound_problems(&self, found: &mut Vec<String>) {
+        if let Some(net) = self.outbound.allowed.iter().find(|net| net.prefix_len() == 0) {
+            found.push(format!(
+                "outbound.allowed holds {net}, which is every address: list the networks that are meant."
+            ));
+        }
     }
 
     fn server_problems(&self, found: &mut Vec<String>) {

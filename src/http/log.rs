@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready as done};
 
@@ -13,16 +14,25 @@ use actix_web::{Error, HttpRequest};
 use pin_project_lite::pin_project;
 
 use crate::clock::{Clock, Moment};
-use crate::net::client_address;
+use crate::net::{Proxies, client_address};
 
 /// One line per request, when its answer was sent: address, method, path, status, size, time. Not the query string,
 /// which may hold `?token=`, and no header, as each of them may be a credential.
-pub struct AccessLog(Clock);
+#[derive(Clone, Copy)]
+pub struct AccessLog {
+    clock: Clock,
+    /// Whether any request comes through a proxy, which names its client.
+    proxied: bool,
+}
 
 impl AccessLog {
-    /// Lines with the time by this clock.
-    pub fn new(clock: Clock) -> Self {
-        Self(clock)
+    /// Lines with the time by this clock, and with the addresses of clients behind these proxies.
+    pub fn new(clock: Clock, proxies: &Proxies) -> Self {
+        Self { clock, proxied: !proxies.are_none() }
+    }
+
+    fn client(self, request: &HttpRequest) -> Option<IpAddr> {
+        if self.proxied { client_address(request) } else { Some(request.peer_addr()?.ip().to_canonical()) }
     }
 }
 
@@ -37,14 +47,14 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Logging { service, clock: self.0 }))
+        ready(Ok(Logging { service, log: *self }))
     }
 }
 
 /// The app behind the access log.
 pub struct Logging<S> {
     service: S,
-    clock: Clock,
+    log: AccessLog,
 }
 
 impl<S> Service<ServiceRequest> for Logging<S>
@@ -58,8 +68,8 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let began = self.clock.moment();
-        Answering { answer: self.service.call(request), began, clock: self.clock }
+        let began = self.log.clock.moment();
+        Answering { answer: self.service.call(request), began, log: self.log }
     }
 }
 
@@ -69,7 +79,7 @@ pin_project! {
         #[pin]
         answer: F,
         began: Moment,
-        clock: Clock,
+        log: AccessLog,
     }
 }
 
@@ -80,8 +90,8 @@ impl<F: Future<Output = Result<ServiceResponse, Error>>> Future for Answering<F>
         let this = self.project();
         let response = done!(this.answer.poll(cx))?;
         let (request, status) = (response.request().clone(), response.status());
-        let (began, clock) = (*this.began, *this.clock);
-        Poll::Ready(Ok(response.map_body(|_, body| Sent { body, bytes: 0, request, status, began, clock })))
+        let (began, log) = (*this.began, *this.log);
+        Poll::Ready(Ok(response.map_body(|_, body| Sent { body, bytes: 0, request, status, began, log })))
     }
 }
 
@@ -92,7 +102,7 @@ pub struct Sent {
     request: HttpRequest,
     status: StatusCode,
     began: Moment,
-    clock: Clock,
+    log: AccessLog,
 }
 
 impl MessageBody for Sent {
@@ -118,11 +128,11 @@ fn quotable(path: &str) -> Cow<'_, str> {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        let Self { bytes, request, status, began, clock, .. } = self;
-        let took = clock.moment() - *began;
+        let Self { bytes, request, status, began, log, .. } = self;
+        let took = log.clock.moment() - *began;
         let (seconds, micros) = (took.as_secs(), took.subsec_micros());
         let (method, path, status) = (request.method(), quotable(request.path()), status.as_str());
-        match client_address(request) {
+        match log.client(request) {
             Some(client) => log::info!(
                 target: "switchboard::access",
                 "{client} \"{method} {path}\" {status} {bytes} {seconds}.{micros:06}s"
@@ -142,6 +152,7 @@ mod tests {
     use actix_web::{App, HttpResponse, test, web};
 
     use super::*;
+    use crate::config::Settings;
 
     static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -163,7 +174,9 @@ mod tests {
         log::set_logger(&Collect).expect("no other unit test sets a logger");
         log::set_max_level(log::LevelFilter::Trace);
         let app = test::init_service(
-            App::new().wrap(AccessLog::new(Clock::new())).route("/ws/{id}", web::get().to(HttpResponse::Ok)),
+            App::new()
+                .wrap(AccessLog::new(Clock::new(), &Proxies::new(&Settings::defaults().unwrap()).unwrap()))
+                .route("/ws/{id}", web::get().to(HttpResponse::Ok)),
         )
         .await;
         let request = test::TestRequest::get()

@@ -9,25 +9,29 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::future::Either;
 
-use crate::net::{Connections, Full, Lease, client_address, proxied_client};
+use crate::net::{Connections, Full, Lease, Proxies, client_address, proxied_client};
 
 /// Counts requests while they are under way, their answers included. As app data `web::Data<UnderWay>`, and wrapped
 /// around the app, within the gate, so that pages may read a refusal.
 #[derive(Clone)]
-pub struct UnderWay(Arc<Connections>);
+pub struct UnderWay {
+    requests: Arc<Connections>,
+    /// Whether any come through a proxy.
+    proxied: bool,
+}
 
 impl UnderWay {
     /// So many at a time of each address.
-    pub fn new(per_address: usize) -> Self {
+    pub fn new(per_address: usize, proxies: &Proxies) -> Self {
         // How many there are in all is bounded by the connections they come on.
-        Self(Arc::new(Connections::new(per_address, usize::MAX)))
+        Self { requests: Arc::new(Connections::new(per_address, usize::MAX)), proxied: !proxies.are_none() }
     }
 
     /// Counts a request that is going to wait, if it is not counted already.
     pub fn wait(request: &HttpRequest) -> Result<(), Full> {
         let Some(requests) = request.app_data::<web::Data<Self>>() else { return Ok(()) };
         if !request.extensions().contains::<Lease>() {
-            let lease = requests.0.take(client_address(request))?;
+            let lease = requests.requests.take(client_address(request))?;
             request.extensions_mut().insert(lease);
         }
         Ok(())
@@ -45,19 +49,21 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Counting { service, requests: Arc::clone(&self.0) }))
+        ready(Ok(Counting { service, requests: self.proxied.then(|| Arc::clone(&self.requests)) }))
     }
 }
 
 /// The app whose requests are counted.
 pub struct Counting<S> {
     service: S,
-    requests: Arc<Connections>,
+    /// None where no request comes through a proxy.
+    requests: Option<Arc<Connections>>,
 }
 
 impl<S> Counting<S> {
     fn take(&self, request: &ServiceRequest) -> Result<Option<Lease>, Full> {
-        proxied_client(request.request()).map(|client| self.requests.take(Some(client))).transpose()
+        let Some(requests) = &self.requests else { return Ok(None) };
+        proxied_client(request.request()).map(|client| requests.take(Some(client))).transpose()
     }
 }
 

@@ -32,6 +32,11 @@ impl Proxies {
         Ok(Self { trusted: trusted.to_vec(), header, notation })
     }
 
+    /// Whether none is trusted, so that nobody but the other end of a connection is a client.
+    pub fn are_none(&self) -> bool {
+        self.trusted.is_empty()
+    }
+
     /// The header that is read.
     pub fn header(&self) -> &HeaderName {
         &self.header

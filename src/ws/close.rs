@@ -69,7 +69,7 @@ closes! {
     TooBig = 1009, "message too big", "A message, or the length a frame declares, is over the limit.", No;
     Fault = 1011, "internal error", "The service cannot serve this socket.", Later;
     Draining = 1012, "service restart", "The service is shutting down.", Later;
-    Overload = 1013, "try again later", "The service has as many sockets as it can take.", Later;
+    Overload = 1013, "try again later", "The service cannot decide now: it is full, or has no key to check tokens with.", Later;
     Malformed = 4400, "malformed messages", "Five malformed messages within ten seconds.", No;
     Unauthorized = 4401, "unauthorized", "No token, a bad one, or one that has expired.", WithToken;
     Forbidden = 4403, "forbidden", "This address is not the token's.", No;

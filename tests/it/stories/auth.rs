@@ -23,8 +23,12 @@ on_sqlite!(
 );
 
 const SECRET: &str = "a secret of the stories, long enough for HS256";
-const JWT: [(&str, &str); 3] =
-    [("AUTH__MODE", "jwt"), ("AUTH__JWT_SECRET", SECRET), ("AUTH__COOKIE", "switchboard_token")];
+const JWT: [(&str, &str); 4] = [
+    ("AUTH__MODE", "jwt"),
+    ("AUTH__JWT_SECRET", SECRET),
+    ("AUTH__COOKIE", "switchboard_token"),
+    ("AUTH__LEEWAY", "0s"),
+];
 
 async fn jwt(store: &Store) -> Service {
     Service::with(store, &JWT).await

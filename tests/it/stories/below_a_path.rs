@@ -122,7 +122,7 @@ fn nginx(store: &Store, port: u16, service: &str) -> String {
 /// The same of Caddy.
 fn caddy(_: &Store, port: u16, service: &str) -> String {
     format!(
-        "{{\nadmin off\nauto_https off\n}}\nhttp://127.0.0.1:{port} {{\nhandle /calls/* {{\nreverse_proxy {service}\n}}\n\
+        "{{\nadmin off\nauto_https off\n}}\nhttp://127.0.0.1:{port} {{\n@calls path /calls /calls/*\nhandle @calls {{\nreverse_proxy {service}\n}}\n\
          respond 404\n}}\n"
     )
 }
@@ -151,7 +151,7 @@ async fn each_proxy_passes_the_path_on_as_documented(store: Store) {
         let proxy = Proxy::start(&store, program, |port| configuration(&store, port, service.address())).await;
         let follows = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().expect("an HTTP client");
         // A page, an address within the dashboard, and REST; nothing beside the path.
-        for (path, at) in [("/calls/", "/calls/"), ("/calls/admin/calls/41", "/calls/admin")] {
+        for (path, at) in [("/calls/", "/calls/"), ("/calls", "/calls/"), ("/calls/admin/calls/41", "/calls/admin")] {
             let answer = follows.get(proxy.url(path)).send().await.expect("an answer");
             assert_eq!((answer.status().as_u16(), answer.url().path()), (200, at), "{}: {path}", program.name);
         }

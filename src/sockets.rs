@@ -85,7 +85,7 @@ impl Admission for TokenAdmission {
     fn refresh(&self, user: UserId, profile: Option<Profile>, sees_all: bool, token: String) -> Freshness {
         let (authenticator, visibility) = (self.authenticator.clone(), Arc::clone(&self.visibility));
         Box::pin(async move {
-            let identity = authenticator.verify(&token).await.map_err(|why| refusal_of(&why))?;
+            let identity = fresh(&authenticator, &token).await?;
             let shows = profile.is_none_or(|profile| identity.has_profile(&profile.kind, &profile.id));
             // What was told to an administrator is not told on to whoever is one no more.
             if sees_all && identity.role == Role::User {
@@ -98,6 +98,14 @@ impl Admission for TokenAdmission {
             }
         })
     }
+}
+
+/// Whose a fresh token is.
+async fn fresh(authenticator: &Authenticator, token: &str) -> Result<Identity, Refusal> {
+    authenticator.verify(token).await.map_err(|why| {
+        authenticator.log_refusal(&why);
+        refusal_of(&why)
+    })
 }
 
 /// What the settings and the database know.
@@ -191,7 +199,7 @@ impl ChannelsAdmission for Members {
     fn refresh(&self, user: UserId, place: Place, token: String) -> Freshness {
         let (authenticator, open) = (self.tokens.authenticator.clone(), self.open);
         Box::pin(async move {
-            let identity = authenticator.verify(&token).await.map_err(|why| refusal_of(&why))?;
+            let identity = fresh(&authenticator, &token).await?;
             if !identity.may_act_for(&user) {
                 return Err(Refusal::Forbidden("that token is somebody else's".to_owned()));
             }

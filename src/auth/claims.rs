@@ -29,6 +29,8 @@ pub(super) struct Names {
     admin_values: Vec<String>,
     service_values: Vec<String>,
     profile_types: Vec<String>,
+    /// The longest name; what is beyond is left out.
+    max_name_chars: usize,
 }
 
 /// The claims of a token whose signature held. Values are read when they are asked for.
@@ -81,7 +83,8 @@ impl Claims {
             UserId::from_raw(&id).map_err(|why| Rejected::unfit(&names.user, &format!("is no user id: {why}")))?;
         let text = |claim: &str| {
             let text = self.read::<Kept>(claim, "must be a text")?.map(String::from);
-            Ok(text.filter(|text| !text.trim().is_empty()))
+            let text = text.filter(|text| !text.trim().is_empty());
+            Ok(text.map(|text| text.chars().take(names.max_name_chars).collect()))
         };
         Ok(Identity {
             user,
@@ -143,8 +146,9 @@ impl Claims {
 }
 
 impl Names {
-    pub(super) fn new(auth: &Auth) -> Self {
+    pub(super) fn new(auth: &Auth, max_name_chars: usize) -> Self {
         Self {
+            max_name_chars,
             user: auth.user_claim.clone(),
             name: auth.name_claim.clone(),
             role: auth.role_claim.clone(),

@@ -11,7 +11,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Moment};
-use crate::config::{Algorithm, Settings};
+use crate::config::{Algorithm, Settings, read_file};
 use crate::outbound::{Client, Url};
 
 /// How often a token with an unknown key id may make us read the JWKS again.
@@ -20,7 +20,7 @@ const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// How long an address may take to answer.
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
 
-/// The largest JWKS fetched: room for hundreds of keys with their certificates.
+/// The largest JWKS, or file with a key, that is read: room for hundreds of keys with their certificates.
 const MAX_JWKS: usize = 256 * 1024;
 
 /// A key and the id tokens name it by.
@@ -76,8 +76,8 @@ impl Keys {
             return Ok(one(DecodingKey::from_secret(secret.as_bytes())));
         }
         if let Some(path) = &auth.public_key_file {
-            let pem = std::fs::read(path)
-                .map_err(|error| format!("auth.public_key_file {} cannot be read: {error}.", path.display()))?;
+            let pem = read_file(path, MAX_JWKS)
+                .map_err(|why| format!("auth.public_key_file names {}, which {why}.", path.display()))?;
             let key = match algorithm {
                 Algorithm::RS256 | Algorithm::HS256 => DecodingKey::from_rsa_pem(&pem),
                 Algorithm::ES256 => DecodingKey::from_ec_pem(&pem),
@@ -172,7 +172,7 @@ impl Keys {
 impl Source {
     fn read_file(&self, path: &Path) -> Result<Vec<Named>, String> {
         let text =
-            std::fs::read(path).map_err(|error| format!("auth.jwks {} cannot be read: {error}.", path.display()))?;
+            read_file(path, MAX_JWKS).map_err(|why| format!("auth.jwks names {}, which {why}.", path.display()))?;
         self.prepare(&text)
     }
 

@@ -93,7 +93,7 @@ impl Authenticator {
             leeway: chrono::Duration::from_std(auth.leeway).unwrap_or_default(),
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
-            names: Names::new(auth),
+            names: Names::new(auth, settings.limits.max_name_chars),
             cookie: auth.cookie.clone(),
             failures: Failures::new(settings.limits.failed_auth, settings.limits.failed_auth_window, clock),
             refusals: Refusals::default(),
@@ -133,12 +133,13 @@ impl Authenticator {
         self.known.find(token, self.keys.edition(), self.clock.wall_micros())
     }
 
-    /// Who bears this token, and when it holds. Why it does not is logged.
-    async fn check(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
-        self.judge(token).await.inspect_err(|why| self.refusals.note(why, self.clock.moment()))
+    /// Says in the log that a request was refused for its token, up to a rate.
+    pub fn log_refusal(&self, why: &Rejected) {
+        self.refusals.note(why, self.clock.moment());
     }
 
-    async fn judge(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
+    /// Who bears this token, and when it holds.
+    async fn check(&self, token: &str) -> Result<(Identity, Range<Timestamp>), Rejected> {
         let claims = self.claims(token).await?;
         let (begins_at, expires_at) = claims.lifetime()?;
         // By these times requests and sockets alike are judged.

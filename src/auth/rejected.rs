@@ -60,7 +60,11 @@ impl Rejected {
 
 /// Says in the log why tokens are refused, up to a rate: whoever is refused may ask again and again.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<Logged>);
+pub(super) struct Refusals {
+    /// Tokens that nobody here signed. Anybody can send those, so they have a rate of their own.
+    guesses: Mutex<Logged>,
+    others: Mutex<Logged>,
+}
 
 #[derive(Default)]
 struct Logged {
@@ -72,27 +76,30 @@ struct Logged {
 impl Refusals {
     /// Logs a refusal, or counts it for the next line.
     pub(super) fn note(&self, why: &Rejected, now: Moment) {
-        if let Some(left_out) = self.may_log(now) {
+        let logged = if why.is_guess() { &self.guesses } else { &self.others };
+        // Counts are counts, whatever panicked elsewhere.
+        let left_out = logged.lock().unwrap_or_else(PoisonError::into_inner).may_log(now);
+        if let Some(left_out) = left_out {
             match left_out {
                 0 => log::warn!("a token was refused: {why}"),
                 more => log::warn!("a token was refused: {why} ({more} refusals before it are not logged)"),
             }
         }
     }
+}
 
+impl Logged {
     /// How many were left out since the last line; `None` where this one is, too.
-    fn may_log(&self, now: Moment) -> Option<u64> {
-        // Counts are counts, whatever panicked elsewhere.
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.since.is_none_or(|since| now - since >= LOGGED_WITHIN) {
-            (logged.since, logged.lines) = (Some(now), 0);
+    fn may_log(&mut self, now: Moment) -> Option<u64> {
+        if self.since.is_none_or(|since| now - since >= LOGGED_WITHIN) {
+            (self.since, self.lines) = (Some(now), 0);
         }
-        if logged.lines >= LOGGED {
-            logged.left_out += 1;
+        if self.lines >= LOGGED {
+            self.left_out += 1;
             return None;
         }
-        logged.lines += 1;
-        Some(std::mem::take(&mut logged.left_out))
+        self.lines += 1;
+        Some(std::mem::take(&mut self.left_out))
     }
 }
 
@@ -102,7 +109,7 @@ mod tests {
 
     #[test]
     fn refusals_are_logged_up_to_a_rate_and_the_others_counted() {
-        let refusals = Refusals::default();
+        let mut refusals = Logged::default();
         for n in 0..i64::from(LOGGED) {
             assert_eq!(refusals.may_log(Moment(n)), Some(0));
         }

@@ -197,6 +197,9 @@ pub struct Leg {
     /// The device it takes part with, once that is known.
     pub(super) device: Option<DeviceId>,
     pub(super) devices: Vec<LegDevice>,
+    /// When it was invited; zero for those the call began with.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub(super) invited_at: Duration,
     pub(super) joined_at: Option<Duration>,
     pub(super) left_at: Option<Duration>,
     pub(super) ring_until: Duration,
@@ -227,6 +230,7 @@ impl Leg {
             state,
             device: None,
             devices: reaches.iter().map(LegDevice::new).collect(),
+            invited_at: Duration::ZERO,
             joined_at: None,
             left_at: None,
             ring_until,

@@ -337,6 +337,7 @@ pub(super) fn callee_leg(party: Party, standing: Standing, at: Duration, rules: 
         Standing::Offline => (LegState::Missed(Absence::Offline), Vec::new()),
     };
     let mut leg = Leg::new(party, Role::Callee, state, &reaches, at + rules.ring_timeout);
+    leg.invited_at = at;
     leg.left_at = leg.state.is_over().then_some(at);
     leg
 }

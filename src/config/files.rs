@@ -44,19 +44,21 @@ fn is_set(given: &Value, section: &str, key: &str) -> bool {
     given.get(section).and_then(|keys| keys.get(key)).is_some_and(|value| value != "")
 }
 
-/// Reads a file, less one line break at its end, which editors and `echo` add. The error completes a sentence.
-fn read(path: &Path) -> Result<String, String> {
+/// Reads a whole file of at most `most` bytes. The error completes a sentence.
+pub fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     // A pipe could keep the start waiting for ever, and a device may have no end.
     if !path.metadata().map_err(cannot)?.is_file() {
         return Err("is not a file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(format!("has more than {MAX_BYTES} bytes"));
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+    File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() > most { Err(format!("has more than {most} bytes")) } else { Ok(bytes) }
+}
+
+/// Reads a secret, less one line break at its end, which editors and `echo` add. The error completes a sentence.
+fn read(path: &Path) -> Result<String, String> {
+    let mut text = String::from_utf8(read_file(path, MAX_BYTES)?).map_err(|_| "is not UTF-8".to_owned())?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

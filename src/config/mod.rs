@@ -19,6 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use files::read_file;
 pub use load::{Environment, Flags, duration};
 pub use origin::{AllowedOrigin, Origin, host_and_port};
 pub use value::{REDACTED, Secret, without_password};

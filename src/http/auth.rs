@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
-use actix_web::{Error, FromRequest, HttpRequest, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::Edge;
-use super::credentials::{Credential, query, subprotocols};
+use super::credentials::{Credential, Unvouched, query, subprotocols};
 use super::limits::RestLimits;
 use crate::auth::{Authenticator, Identity, Rejected, Role};
 use crate::ids::{UserId, from_header};
@@ -94,9 +94,10 @@ pub(super) fn authenticator(request: &HttpRequest) -> Result<&web::Data<Authenti
     request.app_data::<web::Data<Authenticator>>().ok_or(Refusal::Unavailable("authentication"))
 }
 
-/// Notes a token that did not hold, and says how long to delay that.
-fn note_failure(request: &HttpRequest, auth: &Authenticator) -> Option<Duration> {
-    auth.failures.note(crate::net::client_address(request)?)
+/// Logs that a token is refused, notes it where it may be a guess, and says how long to delay that.
+fn refuse(request: &HttpRequest, auth: &Authenticator, why: &Rejected) -> Option<Duration> {
+    auth.log_refusal(why);
+    if why.is_guess() { auth.failures.note(crate::net::client_address(request)?) } else { None }
 }
 
 /// Whether the answer to an upgrade must select [`SUBPROTOCOL`].
@@ -122,8 +123,7 @@ impl Unknown {
     pub(super) fn refusal(self, request: &HttpRequest) -> Refusal {
         match self {
             Self::Token(why) => {
-                let auth = authenticator(request).ok().filter(|_| why.is_guess());
-                let delay = auth.and_then(|auth| note_failure(request, auth));
+                let delay = authenticator(request).ok().and_then(|auth| refuse(request, auth, &why));
                 delay.map_or_else(|| refusal_of(&why), Refusal::RateLimited)
             }
             Self::Refused(refusal) => refusal,
@@ -210,8 +210,7 @@ pub async fn authenticate_socket(request: &HttpRequest, owner: PathOwner<'_>) ->
                 // A service acts for others as long as its token holds.
                 Err(Rejected::Expired(lapsed)) if lapsed.identity.role != Role::Service => lapsed.identity,
                 Err(why) => {
-                    let delay = if why.is_guess() { note_failure(request, auth) } else { None };
-                    let delay = delay.unwrap_or_default();
+                    let delay = refuse(request, auth, &why).unwrap_or_default();
                     return Err(SocketDenied { why: Denial::of(&why), delay });
                 }
             };
@@ -262,7 +261,10 @@ impl Caller {
     pub(super) fn counted(request: &HttpRequest, identity: Result<Arc<Identity>, Refusal>) -> Result<Self, Error> {
         let identity = identity?;
         RestLimits::count(request, &identity.user)?;
-        if let Some(edge) = request.app_data::<web::Data<Edge>>() {
+        // Any page on the web can make a browser send what nobody vouches for.
+        if let Some(edge) = request.app_data::<web::Data<Edge>>()
+            && !request.extensions().contains::<Unvouched>()
+        {
             learn(&edge.directory, &edge.router, &identity.user, &identity.profiles);
         }
         Ok(Self(identity))

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use actix_web::http::Method;
 use actix_web::http::header;
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 
 use super::origins::Origins;
 use crate::auth::Authenticator;
@@ -17,6 +17,10 @@ use crate::signal::Refusal;
 /// Marks a resource, as its app data, whose requests all have an effect, whatever their method.
 #[derive(Clone, Copy)]
 pub struct HasEffect;
+
+/// Marks a request, among its extensions, that reads with nothing but the cookie, and whose page may be anybody's. It
+/// is answered, as no page sees the answer that may not. Beyond that it must not count as its user's doing.
+pub struct Unvouched;
 
 /// A token, and whether only the cookie brought it.
 pub struct Credential<'a> {
@@ -55,7 +59,14 @@ impl<'a> Credential<'a> {
         // Without the list of origins nobody is vouched for: only an app that forgot it has none.
         let vouches =
             || request.app_data::<web::Data<Origins>>().is_some_and(|origins| origins.vouches(request.head()));
-        if self.by_cookie && has_effect(request) && !vouches() { Err(Refusal::OriginRequired) } else { Ok(()) }
+        if !self.by_cookie || vouches() {
+            return Ok(());
+        }
+        if has_effect(request) {
+            return Err(Refusal::OriginRequired);
+        }
+        request.extensions_mut().insert(Unvouched);
+        Ok(())
     }
 }
 

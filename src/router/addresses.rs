@@ -49,12 +49,19 @@ impl CallRouter {
     }
 
     fn resolve_user(&self, user: &mut UserId) {
-        // Who is in a call under a name that became a profile's goes by it until the call is over.
-        if self.tracker.engaged(user).is_none()
-            && let Some(owner) = self.around.directory.owner(user)
+        if let Some(owner) = self.around.directory.owner(user)
+            && !self.is_profile_in_call(user)
         {
             *user = owner;
         }
+    }
+
+    /// Whether a profile's own socket is in a call, under a name that became somebody's meanwhile: it goes by that name
+    /// until the call is over. A user whose id only looks like the profile's key has no such socket.
+    fn is_profile_in_call(&self, name: &UserId) -> bool {
+        let shows = |profile: Profile| profile.key().is_ok_and(|key| key == *name);
+        self.tracker.engaged(name).is_some()
+            && self.tracker.reaches(name, self.moment()).into_iter().filter_map(|reach| reach.profile).any(shows)
     }
 }
 

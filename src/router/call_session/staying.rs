@@ -27,6 +27,8 @@ impl CallSession {
             if reply.send(Some(Tie::Live(call, until))).is_ok()
                 && let Some(device) = device
             {
+                // Requests that never became sockets leave nothing behind.
+                self.staying.retain(|one| !one.over.is_closed());
                 self.staying.push(Staying { user, device, over });
             }
             return;

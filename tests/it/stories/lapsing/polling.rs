@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{JWT, brief, expiring, jwt, lasting, rest, until_expired};
-use crate::harness::socket::{candidate, description};
+use super::{JWT, brief, device, expiring, jwt, lasting, rest, until_expired};
+use crate::harness::socket::{candidate, connect_call, description};
 use crate::harness::{Outage, Rest, Service, Store, within};
 
 on_both!(
@@ -19,6 +19,7 @@ mod only_here {
         nothing_but_the_call_is_taken,
         only_the_calls_own_signals_are_read,
         a_token_that_expired_before_the_call_is_not_taken,
+        a_token_that_expired_before_its_bearer_was_brought_in_is_not_taken,
         a_service_whose_token_has_expired_speaks_for_nobody,
         heartbeats_keep_a_polling_user_in_the_call,
     );
@@ -168,6 +169,26 @@ async fn a_token_that_expired_before_the_call_is_not_taken(store: Store) {
     until_expired(&service, &other).await;
     rest(&service, "3", &other).post("/api/status/heartbeat", json!({})).await.refused(401);
     assert_eq!(rest(&service, "9", &lasting("9")).status_of("1").await, "in_call");
+}
+
+async fn a_token_that_expired_before_its_bearer_was_brought_in_is_not_taken(store: Store) {
+    let service = jwt(&store).await;
+    let mut anna = device(&service, "1", "a", &lasting("1")).await;
+    let mut ben = device(&service, "2", "b", &lasting("2")).await;
+    let call = connect_call((&mut anna, "1"), (&mut ben, "2")).await;
+    // It held when the call began, and is over when its bearer comes in.
+    let old = brief("3");
+    until_expired(&service, &old).await;
+    let mut cleo = rest(&service, "3", &lasting("3"));
+    cleo.heartbeat().await;
+    let offer = description("offer");
+    anna.send(json!({ "type": "call_invitation", "to_user_id": 3, "call_id": call, "offer": offer })).await;
+    cleo.mail("incoming_call").await;
+    let old = rest(&service, "3", &old);
+    old.post("/api/status/heartbeat", json!({})).await.refused(401);
+    old.get("/api/call/signals").await.refused(401);
+    old.post("/api/call/hangup", json!({ "call_id": call })).await.refused(401);
+    assert_eq!(cleo.status_of("1").await, "in_call");
 }
 
 async fn a_service_whose_token_has_expired_speaks_for_nobody(store: Store) {

@@ -19,7 +19,6 @@ use crate::dialect::channels::Channels;
 use crate::dialect::polling::Polling;
 use crate::http::about::About;
 use crate::http::base_path::BasePath;
-use crate::http::bodiless::Bodiless;
 use crate::http::gate::Gate;
 use crate::http::limits::RestLimits;
 use crate::http::log::AccessLog;
@@ -140,14 +139,13 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
     let open_sockets = Arc::clone(&sockets.connections);
     let channels = web::Data::new(ChannelsEdge::start(sockets.router.clone(), caps(settings), members));
     let origins = web::Data::new(Origins::new(settings)?);
-    let gate = Gate::new(origins.clone());
     let proxies = web::Data::new(Proxies::new(settings)?);
-    let under_way = UnderWay::new(settings.limits.sockets_per_address, &proxies);
+    let under_way = web::Data::new(UnderWay::new(settings.limits.sockets_per_address, &proxies));
     let access_log = AccessLog::new(clock, &proxies);
     let room = settings.limits.max_connections.saturating_add(REQUEST_ROOM);
     let reception =
         Reception::new(proxies.clone(), Arc::clone(&open_sockets), settings.limits.sockets_per_address, room);
-    let base_path = BasePath::new(settings);
+    let gate = Gate::new(origins.clone(), under_way.clone(), BasePath::new(settings));
     let rest_limits = web::Data::new(RestLimits::new(settings, clock));
     let body_limits = body::BodyLimits::rest(settings);
     let rest = settings.clone();
@@ -161,13 +159,10 @@ pub async fn start(settings: &Settings) -> Result<Service, String> {
             .app_data(authenticator.clone())
             .app_data(origins.clone())
             .app_data(proxies.clone())
-            .app_data(web::Data::new(under_way.clone()))
+            .app_data(under_way.clone())
             .app_data(rest_limits.clone())
             .app_data(body_limits)
-            .wrap(under_way.clone())
             .wrap(gate.clone())
-            .wrap(Bodiless)
-            .wrap(base_path.clone())
             .wrap(access_log)
             .configure(refusal::extractors)
             .configure(http::frequent_routes)

@@ -10,10 +10,13 @@ use super::*;
 use crate::auth::Grant;
 use crate::clock::Clock;
 use crate::config::{AuthMode, Secret, Settings};
+use crate::http::base_path::BasePath;
 use crate::http::credentials::HasEffect;
 use crate::http::dev_token::{DEFAULT_TTL, dev_token};
 use crate::http::gate::Gate;
 use crate::http::origins::Origins;
+use crate::http::under_way::UnderWay;
+use crate::net::Proxies;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
@@ -235,7 +238,9 @@ async fn what_the_cookie_alone_may_do_depends_on_the_page() {
 
 /// What comes back from an app as the service builds it, in this mode, for these headers.
 async fn response(settings: &Settings, method: &str, headers: &[(&'static str, &str)]) -> ServiceResponse {
-    let gate = Gate::new(web::Data::new(Origins::new(settings).unwrap()));
+    let under_way = UnderWay::new(settings.limits.sockets_per_address, &Proxies::new(settings).unwrap());
+    let origins = web::Data::new(Origins::new(settings).unwrap());
+    let gate = Gate::new(origins, web::Data::new(under_way), BasePath::new(settings));
     let app = App::new()
         .app_data(data(settings))
         .route("/x", web::get().to(HttpResponse::NoContent))

@@ -3,18 +3,14 @@
 //! It is taken off before anything else looks at a request, so that routes, pages and sockets know nothing of it.
 //! Requests without it are served as ever: they come from proxies that take it off themselves, and from checks of health.
 
-use std::future::{Ready, ready};
-use std::rc::Rc;
-
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::HttpResponse;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Uri, header};
-use actix_web::{Error, HttpResponse};
-use futures_util::future::Either;
 
 use crate::config::Settings;
 
-/// Takes the path off. Wrapped around an app: `.wrap(base_path)`.
+/// Takes the path off, for the gate.
 #[derive(Debug, Clone)]
 pub struct BasePath(String);
 
@@ -25,50 +21,20 @@ impl BasePath {
     }
 }
 
-impl<S> Transform<S, ServiceRequest> for BasePath
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Below<S>;
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Below { service, path: self.0.as_str().into() }))
-    }
-}
-
-/// The app below the path.
-pub struct Below<S> {
-    service: S,
-    path: Rc<str>,
-}
-
-impl<S> Service<ServiceRequest> for Below<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type Future = Either<S::Future, Ready<Result<ServiceResponse, Error>>>;
-
-    forward_ready!(service);
-
-    fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        match place(&self.path, request.uri()) {
-            Place::Elsewhere => {}
+impl BasePath {
+    /// Takes the path off a request; the answer to one for the path itself, which leads to the page below it.
+    pub fn take_off(&self, request: &mut ServiceRequest) -> Option<HttpResponse> {
+        match place(&self.0, request.uri()) {
+            Place::Elsewhere => None,
             Place::Below(uri) => {
                 request.match_info_mut().get_mut().update(&uri);
                 request.head_mut().uri = uri;
+                None
             }
             Place::Door(address) => {
-                let answer = HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, address)).finish();
-                return Either::Right(ready(Ok(request.into_response(answer))));
+                Some(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, address)).finish())
             }
         }
-        Either::Left(self.service.call(request))
     }
 }
 

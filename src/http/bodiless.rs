@@ -3,62 +3,21 @@
 //! A client takes such an answer to end with its head (RFC 9112, 6.3) whatever was put behind it, and the bytes there
 //! for its next answer. actix-http writes the body it is given, so none is left here. Every answer of the app passes.
 
-use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::Error;
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
-use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::dev::{ResponseHead, ServiceResponse};
 use actix_web::http::header::{self, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use futures_util::TryFutureExt as _;
-use futures_util::future::MapOk;
 
 /// What describes a body, and says nothing where there can be none.
 const OF_A_BODY: [HeaderName; 4] =
     [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::TRANSFER_ENCODING];
 
-/// Takes the body off answers that may not have one. Wrapped around an app: `.wrap(Bodiless)`.
-pub struct Bodiless;
-
-impl<S> Transform<S, ServiceRequest> for Bodiless
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Answering<S>;
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Answering { service }))
-    }
-}
-
-/// The app behind it.
-pub struct Answering<S> {
-    service: S,
-}
-
-impl<S> Service<ServiceRequest> for Answering<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type Future = MapOk<S::Future, fn(ServiceResponse) -> ServiceResponse>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        self.service.call(request).map_ok(as_it_may_be)
-    }
-}
-
-fn as_it_may_be(response: ServiceResponse) -> ServiceResponse {
+/// The answer, without its body where it may not have one.
+pub fn as_it_may_be(response: ServiceResponse) -> ServiceResponse {
     if forbids_a_body(response.status()) {
         response.map_body(|head, _| {
             OF_A_BODY.iter().for_each(|name| drop(head.headers_mut().remove(name)));

@@ -13,6 +13,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpRequest};
 use pin_project_lite::pin_project;
 
+use super::bodiless::as_it_may_be;
 use crate::clock::{Clock, Moment};
 use crate::net::{Proxies, client_address};
 
@@ -88,7 +89,8 @@ impl<F: Future<Output = Result<ServiceResponse, Error>>> Future for Answering<F>
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = done!(this.answer.poll(cx))?;
+        // Here, as each layer around the app costs every request.
+        let response = as_it_may_be(done!(this.answer.poll(cx))?);
         let (request, status) = (response.request().clone(), response.status());
         let (began, log) = (*this.began, *this.log);
         Poll::Ready(Ok(response.map_body(|_, body| Sent { body, bytes: 0, request, status, began, log })))

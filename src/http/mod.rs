@@ -5,7 +5,7 @@ pub mod about;
 mod admin;
 pub mod auth;
 pub mod base_path;
-pub mod bodiless;
+mod bodiless;
 pub mod body;
 mod call;
 mod call_logs;

@@ -2,18 +2,15 @@
 //! others those that wait for something to happen. The rest are over in a moment, and bounded by their connections
 //! (`server/reception.rs`), so that a heartbeat costs nothing here.
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
-use futures_util::future::Either;
+use actix_web::dev::ServiceRequest;
+use actix_web::{HttpMessage, HttpRequest, web};
 
 use crate::net::{Connections, Full, Lease, Proxies, client_address, proxied_client};
 
-/// Counts requests while they are under way, their answers included. As app data `web::Data<UnderWay>`, and wrapped
-/// around the app, within the gate, so that pages may read a refusal.
-#[derive(Clone)]
+/// Counts requests while they are under way, their answers included. As app data `web::Data<UnderWay>`, one for all workers;
+/// the gate asks it.
 pub struct UnderWay {
     requests: Arc<Connections>,
     /// Whether any come through a proxy.
@@ -36,57 +33,16 @@ impl UnderWay {
         }
         Ok(())
     }
-}
 
-impl<S> Transform<S, ServiceRequest> for UnderWay
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Counting<S>;
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Counting { service, requests: self.proxied.then(|| Arc::clone(&self.requests)) }))
-    }
-}
-
-/// The app whose requests are counted.
-pub struct Counting<S> {
-    service: S,
-    /// None where no request comes through a proxy.
-    requests: Option<Arc<Connections>>,
-}
-
-impl<S> Counting<S> {
-    fn take(&self, request: &ServiceRequest) -> Result<Option<Lease>, Full> {
-        let Some(requests) = &self.requests else { return Ok(None) };
-        proxied_client(request.request()).map(|client| requests.take(Some(client))).transpose()
-    }
-}
-
-impl<S> Service<ServiceRequest> for Counting<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type Future = Either<S::Future, Ready<Result<ServiceResponse, Error>>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        match self.take(&request) {
-            Ok(lease) => {
-                if let Some(lease) = lease {
-                    // The request is kept until its answer was sent, by the access log.
-                    request.extensions_mut().insert(lease);
-                }
-                Either::Left(self.service.call(request))
-            }
-            Err(full) => Either::Right(ready(Ok(request.into_response(full.error_response())))),
+    /// Counts a request that a trusted proxy passed on, until its answer was sent: the request is kept until then, by the
+    /// access log.
+    pub fn count(&self, request: &ServiceRequest) -> Result<(), Full> {
+        if self.proxied
+            && let Some(client) = proxied_client(request.request())
+        {
+            let lease = self.requests.take(Some(client))?;
+            request.extensions_mut().insert(lease);
         }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What a token says, read by the names the configuration gives its claims.
+//! The claims of a token, read by the names the configuration gives its claims.
 //!
 //! Issuers agree on `exp`, `nbf`, `iss` and `aud`, and on little else: where the user's id, name and role stand is
 //! configured. A claim that is `null` is absent, and claims nobody asks for are not looked at.
@@ -76,7 +76,7 @@ impl Claims {
         Ok((self.time("nbf")?, self.time("exp")?.ok_or_else(|| Rejected::missing("exp"))?))
     }
 
-    /// Who this is. A profile of a kind that is not configured is left out.
+    /// The bearer. A profile of a kind that is not configured is left out.
     pub(super) fn identity(&self, names: &Names, expires_at: Timestamp) -> Result<Identity, Rejected> {
         let id = self.get(&names.user).ok_or_else(|| Rejected::missing(&names.user))?;
         let user =
@@ -97,8 +97,8 @@ impl Claims {
         })
     }
 
-    /// What its bearer may do. Of several roles the one that may most counts, and what is not configured is a plain
-    /// user's: it is a role in the application, not here.
+    /// The bearer's role. Of several the one that may do most counts. A role that is not configured is a plain user's: it
+    /// is one of the application's own.
     fn role(&self, names: &Names) -> Role {
         let Some(claim) = self.get(&names.role) else { return Role::User };
         let roles = match serde_json::from_str(claim.get()) {

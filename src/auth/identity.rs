@@ -1,4 +1,4 @@
-//! Who somebody is and what they may do, as far as their credentials say.
+//! Identities and roles, as far as credentials say, and what a minted token grants.
 
 use std::time::Duration;
 

@@ -55,9 +55,9 @@ pub fn refusal_of(why: &Rejected) -> Refusal {
 
 impl Denial {
     fn of(why: &Rejected) -> Self {
-        match refusal_of(why) {
-            Refusal::Unavailable(_) => Self::Unavailable,
-            refusal => Self::Unauthorized(refusal.to_string()),
+        match why {
+            Rejected::NoKeys => Self::Unavailable,
+            Rejected::Expired(_) | Rejected::Claim(_) | Rejected::Bad(_) => Self::Unauthorized(why.to_string()),
         }
     }
 }

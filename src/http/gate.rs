@@ -61,11 +61,15 @@ fn is_text(uri: &Uri) -> Result<(), Refusal> {
     Err(Refusal::Invalid("the address is not UTF-8 when it is percent-decoded".to_owned()))
 }
 
-/// An answer that CORS does not see, as the page that asked may read it: its origin was checked.
-fn readable(mut answer: HttpResponse, head: &RequestHead) -> HttpResponse {
+/// An answer that CORS does not see, as the page that asked may read it: its origin was checked. Pages of listed origins may
+/// have asked with their cookies.
+fn readable(mut answer: HttpResponse, head: &RequestHead, origins: &Origins) -> HttpResponse {
     if let Some(origin) = head.headers().get(header::ORIGIN) {
         let headers = answer.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        if origins.lists(origin.as_bytes()) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
@@ -124,7 +128,7 @@ where
         });
         let answered = answered.or_else(|| {
             let full = under_way.count(&request).err()?;
-            Some(readable(full.error_response(), request.head()))
+            Some(readable(full.error_response(), request.head(), origins))
         });
         if let Some(answer) = answered {
             return Either::Right(Box::pin(ready(Ok(request.into_response(answer)))));
